@@ -83,19 +83,18 @@ int err_sys(struct err *e, int errnum, const char *fmt, ...)
 
 int err_wrap(struct err *e, int code, const char *fmt, ...)
 {
-	char context[ERR_TEXT_MAX], was[ERR_TEXT_MAX];
+	char was[ERR_TEXT_MAX];
 	size_t n;
 	va_list ap;
 
 	if (!e)
 		return code;
-	va_start(ap, fmt);
-	vsnprintf(context, sizeof(context), fmt, ap);
-	va_end(ap);
 	memcpy(was, e->text, sizeof(was));
-	snprintf(e->text, sizeof(e->text), "%s: ", context);
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
 	n = strlen(e->text);
-	snprintf(e->text + n, sizeof(e->text) - n, "%s", was);
+	snprintf(e->text + n, sizeof(e->text) - n, ": %s", was);
 	return e->code;
 }
 
