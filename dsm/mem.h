@@ -51,7 +51,7 @@ struct mem_ops {
 	int (*open)(const struct mem_config *config, struct mem **out, struct err *e);
 	void *(*base)(const struct mem *m);
 	int (*fd)(const struct mem *m);  /* readable when faults wait; owned by m */
-	/* Reads up to max faults; returns how many, 0 if none wait. Non-blocking. */
+	/* Reads up to max faults; returns how many, 0 if none wait, -ERR_SYS if the descriptor failed. Non-blocking. */
 	int (*faults)(struct mem *m, struct mem_fault *out, int max);
 	/* data NULL: zeros. The page must be absent. No wake. ERR_EXISTS: it was present (the caller's state is wrong). */
 	int (*install)(struct mem *m, struct gpage page, bool writable, const void *data, struct err *e);
