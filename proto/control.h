@@ -5,6 +5,7 @@
 #ifndef CELLULAR_PROTO_CONTROL_H
 #define CELLULAR_PROTO_CONTROL_H
 
+#include "proto/base/err.h"
 #include "proto/control.pb-c.h"
 
 /* number, name, protobuf-c descriptor prefix, C type */
@@ -32,5 +33,12 @@ enum ctl_type {
 /* Descriptor of a type, or NULL if it is unknown. */
 const ProtobufCMessageDescriptor *ctl_descriptor(uint16_t type);
 const char *ctl_type_name(uint16_t type);
+
+enum { CTL_UNPACK_MAX = 64 << 20 }; /* bytes of memory one message may take when it is unpacked */
+
+/* Unpacks n bytes that came from a peer. Free *out with ctl_free. UNSUPPORTED: unknown type; PROTOCOL: does not unpack, or takes too
+ * much memory. Strings and numbers inside are the receiver's to check. */
+int ctl_unpack(uint16_t type, const uint8_t *bytes, size_t n, ProtobufCMessage **out, struct err *e);
+void ctl_free(ProtobufCMessage *message); /* NULL is allowed */
 
 #endif

@@ -47,7 +47,8 @@ struct frame {
 	size_t length;
 };
 
-/* Writes header and payload to out (room for sizeof(struct frame_header) + length). Returns bytes written. */
+/* Writes header and payload to out (room for sizeof(struct frame_header) + length); a payload that already lies in its place there is not
+ * copied. length <= FRAME_PAYLOAD_MAX (asserted). Returns bytes written. */
 size_t frame_encode(uint8_t *out, uint16_t type, uint32_t epoch, uint32_t sequence, const uint8_t *payload,
 		    size_t length);
 
