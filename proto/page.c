@@ -44,6 +44,8 @@ static uint8_t flags_allowed(int type)
 		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER;
 	case PAGE_PUT:
 		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_OWNER;
+	case PAGE_PUT_ACK:
+		return PAGE_FLAG_OWNER;
 	default:
 		return 0;
 	}

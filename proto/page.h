@@ -60,7 +60,7 @@ enum page_flag {
 	PAGE_FLAG_DATA = 1 << 0,     /* payload is page data */
 	PAGE_FLAG_ZERO = 1 << 1,     /* the page is all zero; no data travels */
 	PAGE_FLAG_WRITE = 1 << 2,    /* GRANT: write right */
-	PAGE_FLAG_OWNER = 1 << 3,    /* GRANT: receiver becomes the owner; PUT: sender was owner */
+	PAGE_FLAG_OWNER = 1 << 3,    /* GRANT: receiver becomes the owner; PUT: sender was owner; PUT_ACK: not taken */
 	PAGE_FLAG_OPTIONAL = 1 << 7, /* a receiver that does not know the type may skip it */
 };
 
@@ -69,7 +69,7 @@ struct dsm_msg {
 	uint8_t type;              /* enum page_type */
 	uint8_t flags;             /* enum page_flag */
 	struct member_id requester; /* on whose behalf; MEMBER_LOST: who was lost */
-	uint8_t acks;              /* GRANT: acks the requester must await, 0..63 */
+	uint8_t acks;              /* GRANT, FETCH_X (for the GRANT): acks the requester must await, 0..63 */
 	struct epoch epoch;
 	struct gpage page;         /* first page */
 	uint32_t pages;            /* run length, 1 today; a set of up to 16 pages gets a flag and payload of its own */
