@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Planted bugs: what the simulator must be able to find. In the library `dsm-core` DSM_BUG() is
+ * constant false and nothing of this exists; in `dsm-core-bugs` (compiled with -DDSM_BUGS) one of
+ * them can be switched on by name.
+ *
+ * DSM_INVARIANT is an assert in `dsm-core`. In `dsm-core-bugs` a broken invariant ends the space
+ * instead (LOST, ERR_PROTOCOL, naming this member), so that a simulator outlives what it finds.
+ */
+#ifndef CELLULAR_DSM_CORE_BUG_H
+#define CELLULAR_DSM_CORE_BUG_H
+
+#define DSM_BUG_LIST(X)                                                                            \
+	X(write_before_last_ack, "a writer goes on before all sharers acked")                      \
+	X(skip_invalidate, "home forgets one sharer of a page that is to be written")              \
+	X(read_before_protect, "an owner reads a page out before it protects it")                  \
+	X(home_forgets_queue, "home drops the requests that wait behind a finished one")           \
+	X(stale_put_accepted, "home takes a page back from one who is not its owner any more")     \
+	X(owner_keeps_page, "an owner that gave a page to a writer keeps a copy to read")          \
+	X(endless_hold, "a request that was held back is never served")                            \
+	X(upgrade_without_check, "an overtaken UPGRADE is granted without the data")               \
+	X(put_forgets_data, "an evictor forgets the page before home acknowledged it")
+
+#ifdef DSM_BUGS
+
+#include <stdbool.h>
+
+enum dsm_bug {
+	DSM_BUG_none,
+#define X(name, text) DSM_BUG_##name,
+	DSM_BUG_LIST(X)
+#undef X
+};
+
+extern enum dsm_bug dsm_bug_selected;
+extern const char *const dsm_bug_names[]; /* NULL at the end */
+
+/* Switches one bug on for all cores of the process; NULL: none. 0, or -1: no bug of that name. */
+int dsm_bug_select(const char *name);
+
+#define DSM_BUG(name) (dsm_bug_selected == DSM_BUG_##name)
+#define DSM_INVARIANT(core, cond)                                                                  \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			dsm_end((core), (core)->config.self, ERR_PROTOCOL);                        \
+	} while (0)
+
+#else
+
+#include <assert.h>
+
+#define DSM_BUG(name)		  false
+#define DSM_INVARIANT(core, cond) assert(cond)
+
+#endif
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of the coherence core. Files, in the order in which a fault passes through them:
+ *
+ *	core.c        layout, init, dispatch of events and messages, end of the space, queries
+ *	fx.c          effects, messages out, the queue of messages to ourselves
+ *	local.c       what this member wants: faults, evictions, replies that completed
+ *	acquire.c     devices: several pages at once, in page order
+ *	txn.c         transactions under way, and the pages that wait for a free one
+ *	home.c        directory: one transaction a page, the others wait
+ *	recv_get.c    at home: GET_S, GET_X, UPGRADE, UNBLOCK
+ *	recv_fetch.c  at the holder: FETCH_S, FETCH_X, INVALIDATE
+ *	recv_grant.c  at the requester: GRANT, ACK
+ *	recv_put.c    eviction: PUT and DROP at home, PUT_ACK at the evictor
+ *	hold.c        requests held back for a bounded time
+ *	holder.c      states of a page here: which moves are legal, what each state guarantees
+ *
+ * The rules (R1 ...) are those of dsm/PROTOCOL.md. Page numbers inside are 32 bits: a space has
+ *fewer than 2^32 pages.
+ */
+#ifndef CELLULAR_DSM_CORE_INTERNAL_H
+#define CELLULAR_DSM_CORE_INTERNAL_H
+
+#include "dsm/core/bug.h"
+#include "dsm/core/core.h"
+
+enum {
+	SELF_QUEUE_MAX = 16, /* messages to ourselves under way within one step; fx.c says why this
+				is enough */
+	FX_BUDGET = 256,     /* work that may wait for the next step is begun only below this many
+				effects */
+	ACQUIRE_GROWTH_MAX = 6,	     /* an acquire's window doubles at most this often */
+	SLOT_READ_OUT = DSM_TXN_MAX, /* slot i < DSM_TXN_MAX belongs to transaction i; this one to
+					the effect that follows */
+};
+
+/* A page as its holder sees it. All zero: nothing here, nothing wanted. */
+struct dsm_holder {
+	uint8_t state : 3; /* enum dsm_state */
+	uint8_t zero : 1;  /* the page was all zero when it came and was not written since (S, O, E)
+			    */
+	uint8_t backlog : 1;	/* waits for a free transaction */
+	uint8_t want_write : 1; /* ... to write */
+	uint8_t acquired : 1;	/* may lie in the range of an acquire */
+	uint8_t txn;		/* transaction under way for it, index + 1; 0: none */
+	uint16_t deferred;	/* request held back, index + 1; 0: none */
+	uint32_t version;	/* of the grant this copy came with */
+	uint32_t granted_us; /* when: low 32 bits of the time in us; after 71 minutes an old grant
+				may look fresh once */
+	uint32_t next;	     /* backlog: page after this one, + 1; 0: last */
+};
+_Static_assert(sizeof(struct dsm_holder) <= 16, "one holder entry a page");
+
+/* A page as its home sees it. All zero: never granted, idle. */
+struct dsm_home {
+	dsm_set sharers;     /* without the owner; may hold members that dropped their copy */
+	uint32_t version;    /* counts grants of the right to write */
+	uint32_t txn;	     /* busy: the requester's transaction */
+	uint8_t owner;	     /* member + 1; 0: nobody, the page is all zero */
+	uint8_t requester;   /* busy: on whose behalf, member + 1; 0: idle */
+	uint16_t head, tail; /* requests that wait, index + 1 into the pool; 0: none */
+	uint16_t queued;
+};
+_Static_assert(sizeof(struct dsm_home) <= 32, "one home entry a page");
+
+/* A request that waits at home. At most DSM_TXN_MAX a member (R9), so members * DSM_TXN_MAX in all.
+ */
+struct dsm_waiting {
+	uint32_t txn;
+	uint16_t next; /* index + 1 */
+	uint8_t requester;
+	uint8_t type;
+};
+
+/* A request of home's that the holder put off. One a page, one for each open transaction of another
+ * member (R24). */
+struct dsm_deferred {
+	uint64_t deadline; /* ns */
+	struct dsm_msg msg;
+	uint16_t place; /* in the heap */
+};
+
+enum dsm_txn_state {
+	TXN_FREE,
+	TXN_ASKED,    /* request left; GRANT not here yet, ACKs may be */
+	TXN_GRANTED,  /* GRANT is here (its data in our slot), ACKs are missing */
+	TXN_PUT_HELD, /* PUT left; the page is in our slot until PUT_ACK */
+	TXN_PUT_GONE, /* ... and was taken from there by FETCH_X or INVALIDATE */
+	TXN_STATES,
+};
+
+struct dsm_txn {
+	uint8_t state; /* enum dsm_txn_state */
+	uint8_t type;  /* request that was sent: PAGE_GET_S, GET_X, UPGRADE, PUT */
+	uint8_t flags; /* of the GRANT; of the PUT */
+	uint8_t acks;  /* GRANTED: how many are due */
+	bool remote;   /* another member took part */
+	uint32_t page;
+	uint32_t id;
+	uint32_t version; /* of the GRANT */
+	dsm_set acked;
+};
+
+struct dsm_acquire {
+	bool used;
+	bool write;
+	bool held;  /* ACQUIRED was said */
+	bool asked; /* all pages were asked for once */
+	uint8_t pages;
+	uint8_t prefix; /* pages first .. first + prefix - 1 are here, and requests for them are
+			   held back */
+	uint8_t tries;	/* windows that closed before all pages were here */
+	uint32_t first;
+	uint32_t token;
+	uint64_t until; /* ns: end of the window; 0: none opened yet */
+};
+
+struct dsm_core {
+	struct dsm_core_config config;
+	struct dsm_core_stats stats;
+	struct dsm_effects *out;  /* of the step under way */
+	uint64_t now;		  /* ns */
+	uint64_t armed;		  /* deadline the adapter knows; UINT64_MAX: none */
+	bool ended;		  /* no effect any more */
+	bool ending;		  /* this step ends the space ... */
+	struct member_id culprit; /* ... because of this member */
+	uint32_t reason;
+	struct member_id blame; /* who sent what this step handles */
+
+	struct dsm_msg self_queue[SELF_QUEUE_MAX];
+	uint8_t self_first, self_count;
+
+	struct dsm_txn txn[DSM_TXN_MAX];
+	uint8_t txn_free[DSM_TXN_MAX]; /* stack of indices */
+	uint8_t txn_free_count;
+	uint32_t txn_next_id;
+	uint32_t backlog_head, backlog_tail; /* page + 1; 0: empty */
+	uint32_t backlog_count;
+
+	struct dsm_acquire acquire[DSM_ACQUIRES_MAX];
+	uint8_t acquires;
+	bool acquires_dirty; /* a page of an acquire changed since they were last looked at */
+
+	uint8_t open[DSM_MEMBERS_MAX]; /* home: requests of each member, under way or waiting */
+	uint32_t pool;		 /* entries of waiting and of deferred: members * DSM_TXN_MAX */
+	uint16_t waiting_free;	 /* index + 1 */
+	uint32_t waiting_fresh;	 /* entries never used start here */
+	uint32_t deferred_count; /* heap[0 .. count) are in use, the rest of heap names the free
+				    entries */
+
+	struct dsm_waiting *waiting;
+	struct dsm_deferred *deferred;
+	uint16_t *heap;
+	struct dsm_holder *holders;
+	struct dsm_home *homes;
+};
+
+/* ---- core.c ---- */
+/* The space ends with this step; the first reason wins. */
+void dsm_end(struct dsm_core *core, struct member_id culprit, uint32_t reason);
+/* ... because `member` sent what no rule allows. */
+void dsm_violation(struct dsm_core *core, struct member_id member);
+/* Handles what we sent to ourselves, until there is nothing more. */
+void dsm_drain(struct dsm_core *core);
+struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
+struct dsm_home *dsm_home_entry(const struct dsm_core *core,
+				uint32_t page); /* only if home is here */
+bool dsm_is_local(const struct dsm_core *core, uint64_t page,
+		  uint64_t pages); /* touches a local range */
+
+static inline bool dsm_is_self(const struct dsm_core *core, struct member_id m)
+{
+	return member_eq(core->config.self, m);
+}
+
+static inline dsm_set dsm_bit(uint8_t member)
+{
+	return (dsm_set)1 << member;
+}
+
+/* ---- fx.c ---- */
+struct dsm_effect *dsm_fx(struct dsm_core *core, enum dsm_fx_type type, uint32_t page);
+void dsm_fx_slot(struct dsm_core *core, enum dsm_fx_type type, uint32_t page, uint16_t slot);
+void dsm_fx_map(struct dsm_core *core, uint32_t page, bool writable, enum dsm_source source,
+		uint16_t slot);
+/* A message about `page` with our epoch; slot only with flag DATA. To ourselves: handled before the
+ * step ends. */
+void dsm_send(struct dsm_core *core, struct member_id to, struct dsm_msg msg, uint16_t slot);
+static inline bool dsm_has_budget(const struct dsm_core *core)
+{
+	return core->out->n < FX_BUDGET;
+}
+
+/* ---- holder.c ---- */
+static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page)
+{
+	return &core->holders[page];
+}
+/* Moves a page to a state; the table there refuses what no rule allows. */
+void dsm_holder_move(struct dsm_core *core, uint32_t page, enum dsm_state to);
+static inline bool dsm_may(const struct dsm_holder *h, bool write)
+{
+	return write ? h->state == DSM_M : h->state != DSM_I;
+}
+/* E -> M: nobody need know. */
+void dsm_holder_write_silently(struct dsm_core *core, uint32_t page);
+void dsm_holder_granted_now(struct dsm_core *core, struct dsm_holder *h);
+
+/* ---- txn.c ---- */
+struct dsm_txn *dsm_txn_of(struct dsm_core *core, uint32_t page); /* NULL: none under way */
+struct dsm_txn *dsm_txn_take(struct dsm_core *core, uint32_t page,
+			     uint8_t type); /* NULL: none free */
+void dsm_txn_move(struct dsm_core *core, struct dsm_txn *t, enum dsm_txn_state to);
+uint16_t dsm_txn_slot(const struct dsm_core *core, const struct dsm_txn *t);
+/* Sees to it that this right will come; what is under way for the page already counts. */
+void dsm_want(struct dsm_core *core, uint32_t page, bool write);
+void dsm_backlog_run(struct dsm_core *core);
+
+/* ---- acquire.c ---- */
+void dsm_acquire_event(struct dsm_core *core, const struct dsm_event *event);
+void dsm_release_event(struct dsm_core *core, const struct dsm_event *event);
+void dsm_acquires_run(struct dsm_core *core);
+uint64_t dsm_acquire_until(struct dsm_core *core,
+			   uint32_t page);     /* ns: an acquire keeps requests away until then */
+void dsm_acquires_fail(struct dsm_core *core); /* the space ends: tell those that wait */
+
+/* ---- hold.c ---- */
+enum dsm_deferral { DEFER_NO, DEFER_YES, DEFER_REFUSED };
+/* Puts a request of home's off if page is held. REFUSED: more such requests than an honest home
+ * has. */
+enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const struct dsm_msg *msg);
+void dsm_hold_shorten(struct dsm_core *core, uint32_t page); /* a hold ended early */
+void dsm_hold_expire(struct dsm_core *core);		     /* serves what is due */
+uint64_t dsm_hold_next(const struct dsm_core *core);	     /* ns, UINT64_MAX: none */
+
+/* ---- home.c ---- */
+/* Begins the request, or queues it behind the one under way. False: no rule allows it. */
+bool dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+/* The transaction is over: the next in the queue begins. */
+void dsm_home_done(struct dsm_core *core, uint32_t page);
+
+/* ---- local.c ---- */
+void dsm_fault_event(struct dsm_core *core, const struct dsm_event *event);
+void dsm_evict_event(struct dsm_core *core, const struct dsm_event *event);
+
+/* ---- recv_*.c: one a message. False: no rule allows it, the sender is broken or hostile. ---- */
+bool dsm_recv_get(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_unblock(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_fetch_s(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_fetch_x(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_invalidate(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_grant(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_ack(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_put(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_drop(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+bool dsm_recv_put_ack(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+/* What a held-back request does when its time has come. */
+void dsm_serve(struct dsm_core *core, const struct dsm_msg *msg);
+
+#endif

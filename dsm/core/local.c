@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this member's own threads and its memory manager want: faults and evictions. */
+#include "dsm/core/internal.h"
+
+static bool refuse(struct dsm_core *core, uint64_t page)
+{
+	if (page < core->config.pages && !dsm_is_local(core, page, 1))
+		return false;
+	core->stats.refused++; /* R31 */
+	return true;
+}
+
+/* R18: the fault is a hint; our state decides. */
+void dsm_fault_event(struct dsm_core *core, const struct dsm_event *ev)
+{
+	uint32_t page = (uint32_t)ev->fault.page.v;
+	bool write = ev->fault.write;
+	struct dsm_holder *h;
+
+	if (refuse(core, ev->fault.page.v))
+		return;
+	h = dsm_holder(core, page);
+	if (dsm_may(h, write)) {
+		core->stats.spurious++;
+		dsm_fx(core, DSM_FX_WAKE, page);
+	} else if (write && h->state == DSM_E) {
+		dsm_holder_write_silently(core, page);
+		dsm_fx(core, DSM_FX_WAKE, page);
+	} else {
+		dsm_want(core, page, write);
+	}
+}
+
+/* R20: a copy goes at once. A DROP needs no answer: what we ask for next comes after it on the same
+ * channel. */
+static void drop_copy(struct dsm_core *core, uint32_t page)
+{
+	dsm_fx(core, DSM_FX_UNMAP, page);
+	dsm_holder_move(core, page, DSM_I);
+	dsm_send(core, dsm_home_of(core, page),
+		 (struct dsm_msg){.type = PAGE_DROP,
+				  .requester = core->config.self,
+				  .page = {page},
+				  .version = dsm_holder(core, page)->version},
+		 DSM_SLOT_NONE);
+	core->stats.evicted++;
+}
+
+/* R21: the page leaves memory but stays in our slot until PUT_ACK. */
+static void put_page(struct dsm_core *core, uint32_t page)
+{
+	struct dsm_holder *h = dsm_holder(core, page);
+	struct dsm_txn *t = dsm_txn_take(core, page, PAGE_PUT);
+	uint16_t slot;
+
+	if (!t)
+		return; /* an eviction is a hint */
+	slot = dsm_txn_slot(core, t);
+	t->flags = PAGE_FLAG_OWNER | (h->zero ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
+	t->version = h->version;
+	if (h->state == DSM_M)
+		dsm_fx(core, DSM_FX_PROTECT, page);
+	if (!h->zero)
+		dsm_fx_slot(core, DSM_FX_READ_OUT, page, slot);
+	dsm_fx(core, DSM_FX_UNMAP, page);
+	dsm_holder_move(core, page, DSM_I);
+	dsm_txn_move(core, t, TXN_PUT_HELD);
+	dsm_send(core, dsm_home_of(core, page),
+		 (struct dsm_msg){.type = PAGE_PUT,
+				  .flags = t->flags,
+				  .requester = core->config.self,
+				  .page = {page},
+				  .txn = t->id,
+				  .version = t->version},
+		 slot);
+	core->stats.evicted++;
+}
+
+/* A hint: ignored while somebody here wants the page, or home is waiting for it. */
+void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
+{
+	uint32_t page = (uint32_t)ev->evict.page.v;
+	struct dsm_holder *h;
+
+	if (refuse(core, ev->evict.page.v))
+		return;
+	h = dsm_holder(core, page);
+	if (h->state == DSM_I || h->txn || h->backlog || h->deferred)
+		return;
+	if (dsm_acquire_until(core, page) > core->now)
+		return;
+	if (h->state == DSM_S)
+		drop_copy(core, page);
+	else if (!dsm_is_self(core, dsm_home_of(core, page)))
+		put_page(core, page); /* home's own pages have nowhere to go */
+}
