@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck over every shell script; mandoc over every man page.
+# Reads every shell script with shellcheck, and every man page with mandoc.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 command -v shellcheck >/dev/null || { echo "SKIP: shellcheck is not installed"; exit 77; }
