@@ -51,7 +51,7 @@ pair)
 	nothing_left "$work/b"
 	;;
 interrupt)
-	setsid "$top/quickstart" --no-install --size 100 >"$work/out" 2>&1 &
+	setsid env --default-signal=INT "$top/quickstart" --no-install --size 100 >"$work/out" 2>&1 &
 	pid=$!
 	for _ in {1..600}; do
 		grep -q ' s  vm' "$work/out" && break
