@@ -24,6 +24,8 @@
 enum {
 	LINK_BACKLOG_MAX = 32 << 20,
 	LINK_HELLO_MS = 5000,
+	LINK_LINGER_MS = 1000,     /* link_close waits so long for the queue to go out and the peer to close */
+	LINK_STRANGERS_MAX = 256,  /* hellos under way at one listener; more are closed at once */
 	LINK_ADDRESS_MAX = 128,
 };
 
@@ -65,11 +67,13 @@ void link_listener_close(struct link_listener *listener);              /* NULL i
 
 void link_set_ops(struct link *link, const struct link_ops *ops, void *context);
 void *link_context(const struct link *link);
+uint64_t link_skipped(const struct link *link); /* optional messages of unknown type */
 
-/* Packs and queues. Does not block. A link that is closing drops it. TOOBIG: message above FRAME_PAYLOAD_MAX. */
+/* Packs and queues; what is sent before `open` goes out after the hello. Does not block. A link that is closing drops it. TOOBIG: message above
+ * FRAME_PAYLOAD_MAX; NOMEM (the link fails). */
 int link_send(struct link *link, uint16_t type, const ProtobufCMessage *message, struct err *e);
 
-/* Sends what is queued, then closes. */
+/* Sends what is queued, then closes; a link whose hello is not over closes at once. No message is handed up any more. */
 void link_close(struct link *link);
 
 #endif
