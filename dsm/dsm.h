@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A space as its user sees it: a range of memory in this process that is kept coherent with the same range in the processes of the
- * other members. The only header of dsm/ that code outside dsm/ includes. (The engine behind it: dsm/engine.c.)
+ * A space as its user sees it: a range of memory in this process that is kept coherent with the
+ * same range in the processes of the other members. The only header of dsm/ that code outside dsm/
+ * includes. (The engine behind it: dsm/engine.c.)
  *
- * Life: dsm_open (memory is mapped, port is listening; nothing may touch coherent pages yet) -> dsm_connect (all members found each other)
- * -> use -> dsm_close. Loss of any member ends the space: `lost` is called once; from then on threads that fault wait for ever and
- * must be ended with their process; nothing is answered with zeros or old data. Members that leave on purpose do so after everybody agreed not
- * to use the space any more: dsm_quiesce tells the engine that losses are expected now.
+ * Life: dsm_open (memory is mapped, port is listening; nothing may touch coherent pages yet) ->
+ * dsm_connect (all members found each other)
+ * -> use -> dsm_close. Loss of any member ends the space: `lost` is called once; from then on
+ * threads that fault wait for ever and must be ended with their process; nothing is answered with
+ * zeros or old data. Members that leave on purpose do so after everybody agreed not to use the
+ * space any more: dsm_quiesce tells the engine that losses are expected now.
  *
- * Threads: one engine thread a space, made by dsm_open's caller through dsm_connect. Callbacks run on it: they must not block, must not touch
- * coherent pages, must not call dsm_acquire, dsm_stats, dsm_map or dsm_close. All other functions may be called from any thread.
+ * Threads: one engine thread a space, made by dsm_open's caller through dsm_connect. Callbacks run
+ * on it: they must not block, must not touch coherent pages, must not call dsm_acquire, dsm_stats,
+ * dsm_map or dsm_close. All other functions may be called from any thread.
  */
 #ifndef CELLULAR_DSM_DSM_H
 #define CELLULAR_DSM_DSM_H
@@ -34,66 +38,77 @@ struct dsm_config {
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX];
 	uint8_t key[CELL_KEY_BYTES];
-	const char *listen;      /* data address of this member, "ip:0" */
-	uint32_t hold_us;        /* 0: 200 */
-	uint32_t silence_ms;     /* 0: 3000: a member silent for so long is lost */
+	const char *listen;  /* data address of this member, "ip:0" */
+	uint32_t hold_us;    /* 0: 200 */
+	uint32_t silence_ms; /* 0: 3000: a member silent for so long is lost */
 
-	void *context;           /* handed to the callbacks */
+	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */
 	void (*lost)(void *context, struct member_id member, const struct err *why);
 	/* Bytes another member sent with dsm_post. Valid during the call. */
 	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
 };
 
-/* Maps the space and starts to listen. Errors: INVALID, NOMEM, DENIED (userfaultfd), EXISTS (port), UNSUPPORTED. */
+/* Maps the space and starts to listen. Errors: INVALID, NOMEM, DENIED (userfaultfd), EXISTS (port),
+ * UNSUPPORTED. */
 int dsm_open(const struct dsm_config *config, struct dsm **out, struct err *e);
 
 /* Where this member listens. */
 void dsm_address(const struct dsm *d, char out[TRANSPORT_ADDRESS_MAX]);
 
-/* Connects all members and starts the engine thread; from here on coherent pages may be touched. peers as in transport.h. */
-int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int stop_fd, struct err *e);
+/* Connects all members and starts the engine thread; from here on coherent pages may be touched.
+ * peers as in transport.h. */
+int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int stop_fd,
+		struct err *e);
 
-/* Stops the engine, unmaps, frees. No thread may touch the range or be in a call. NULL is allowed. */
+/* Stops the engine, unmaps, frees. No thread may touch the range or be in a call. NULL is allowed.
+ */
 void dsm_close(struct dsm *d);
 
 /* From here on, losses of members are no failure (an agreed end). */
 void dsm_quiesce(struct dsm *d);
 
-void *dsm_base(const struct dsm *d);   /* address of page 0, page-aligned; local and coherent ranges alike */
-int dsm_uffd(const struct dsm *d);     /* for a guardian process to keep a duplicate (SCM_RIGHTS); owned by d */
+void *dsm_base(
+	const struct dsm *d); /* address of page 0, page-aligned; local and coherent ranges alike */
+int dsm_uffd(const struct dsm
+		     *d); /* for a guardian process to keep a duplicate (SCM_RIGHTS); owned by d */
 
 /*
- * For devices: brings pages [page, page+pages) here with read or write right and keeps requests for them away until dsm_release, or
- * for a bounded time (acquire_us of the core), after which the pages may leave: accesses stay right, they may just fault.
- * Blocks. pages: 1 .. DSM_ACQUIRE_PAGES_MAX. LOST, INVALID (outside, or a local range), NOSPACE (too many at once).
+ * For devices: brings pages [page, page+pages) here with read or write right and keeps requests for
+ * them away until dsm_release, or for a bounded time (acquire_us of the core), after which the
+ * pages may leave: accesses stay right, they may just fault. Blocks. pages: 1 ..
+ * DSM_ACQUIRE_PAGES_MAX. LOST, INVALID (outside, or a local range), NOSPACE (too many at once).
  */
-int dsm_acquire(struct dsm *d, struct gpage page, uint32_t pages, bool write, uint32_t *token, struct err *e);
+int dsm_acquire(struct dsm *d, struct gpage page, uint32_t pages, bool write, uint32_t *token,
+		struct err *e);
 void dsm_release(struct dsm *d, uint32_t token);
 
 /* Gives a page back to its home, if it is here; a hint. */
 void dsm_evict(struct dsm *d, struct gpage page);
 
-/* Sends n (0 .. POST_BYTES_MAX) bytes to a member (self too: its callback runs on the engine thread). Ordered a pair. May be called
- * from a callback. Does not block. ERR_TOOBIG; ERR_LOST when the space has ended. */
+/* Sends n (0 .. POST_BYTES_MAX) bytes to a member (self too: its callback runs on the engine
+ * thread). Ordered a pair. May be called from a callback. Does not block. ERR_TOOBIG; ERR_LOST when
+ * the space has ended. */
 int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n);
 
 struct dsm_stats {
 	struct dsm_core_stats core;
 	struct transport_stats transport;
-	uint64_t fault_ns_sum, fault_ns_max, faults_timed; /* remote faults, from message read to wake */
-	uint64_t resident; /* coherent pages that are here */
-	uint64_t owned;    /* of those, pages this member is owner of */
+	uint64_t fault_ns_sum, fault_ns_max,
+		faults_timed; /* remote faults, from message read to wake */
+	uint64_t resident;    /* coherent pages that are here */
+	uint64_t owned;	      /* of those, pages this member is owner of */
 };
 void dsm_stats(struct dsm *d, struct dsm_stats *out);
 
 /*
- * Which pages are here: the space is cut into `buckets` equal runs (the last may be shorter: run = ceil(pages / buckets)); out[b] counts pages by state.
+ * Which pages are here: the space is cut into `buckets` equal runs (the last may be shorter: run =
+ * ceil(pages / buckets)); out[b] counts pages by state.
  */
 struct dsm_bucket {
 	uint32_t shared;    /* S, O */
 	uint32_t exclusive; /* E, M */
-	uint32_t owned;     /* O, E, M */
+	uint32_t owned;	    /* O, E, M */
 };
 void dsm_map(struct dsm *d, uint32_t buckets, struct dsm_bucket *out);
 

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory adapter: how the core's MAP, PROTECT, READ_OUT, UNMAP and WAKE reach real memory. One implementation today: userfaultfd
- * MISSING + WP on anonymous memory (dsm/mem_uffd.c; Linux Documentation/admin-guide/mm/userfaultfd.rst).
+ * The memory adapter: how the core's MAP, PROTECT, READ_OUT, UNMAP and WAKE reach real memory. One
+ * implementation today: userfaultfd MISSING + WP on anonymous memory (dsm/mem_uffd.c; Linux
+ * Documentation/admin-guide/mm/userfaultfd.rst).
  *
  * Contract (each line has a test in tests/unit/dsm; found by experiment on Linux 6.1 and 6.18):
- *  M1  A read-only install is UFFDIO_COPY with MODE_WP, for zero pages too. UFFDIO_ZEROPAGE only with write right.
- *  M2  WRITEPROTECT only on a page that is present: on a missing one it returns 0 and protects nothing.
- *  M3  Giving a page away: protect -> read_out -> drop. When protect returns, no thread and no vCPU writes the page any more.
- *      Reading before protecting loses writes.
- *  M4  A fault message is a hint; who asks decides by its own state. The page may be present by now: then only wake.
- *  M5  COPY on a present page is EEXIST, changes nothing and wakes nobody. A run stops at the first present page (EAGAIN, bytes done).
- *  M6  A drop wakes nobody, not even those waiting for write right on the page.
- *  M7  EVENT_REMOVE, EVENT_FORK, EVENT_REMAP are never asked for.
- *  M8  The thread that calls these functions reads only pages that are present, never writes the range, never waits for a
- *      thread that may fault, never maps, unmaps or forks.
- *  M9  The range is MADV_DONTFORK, DONTDUMP, NOHUGEPAGE. No mlock, O_DIRECT, fixed io_uring buffers, vhost or ibv_reg_mr on it.
- *  M10 The descriptor is closed only when no thread can touch the range any more: later faults read zeros silently.
+ *  M1  A read-only install is UFFDIO_COPY with MODE_WP, for zero pages too. UFFDIO_ZEROPAGE only
+ * with write right. M2  WRITEPROTECT only on a page that is present: on a missing one it returns 0
+ * and protects nothing. M3  Giving a page away: protect -> read_out -> drop. When protect returns,
+ * no thread and no vCPU writes the page any more. Reading before protecting loses writes. M4  A
+ * fault message is a hint; who asks decides by its own state. The page may be present by now: then
+ * only wake. M5  COPY on a present page is EEXIST, changes nothing and wakes nobody. A run stops at
+ * the first present page (EAGAIN, bytes done). M6  A drop wakes nobody, not even those waiting for
+ * write right on the page. M7  EVENT_REMOVE, EVENT_FORK, EVENT_REMAP are never asked for. M8  The
+ * thread that calls these functions reads only pages that are present, never writes the range,
+ * never waits for a thread that may fault, never maps, unmaps or forks. M9  The range is
+ * MADV_DONTFORK, DONTDUMP, NOHUGEPAGE. No mlock, O_DIRECT, fixed io_uring buffers, vhost or
+ * ibv_reg_mr on it. M10 The descriptor is closed only when no thread can touch the range any more:
+ * later faults read zeros silently.
  *
  * Threads: all functions from one thread (the shard's), except open, and duplicate.
  */
@@ -33,28 +35,31 @@ struct mem;
 
 struct mem_config {
 	uint64_t pages;
-	uint8_t locals;                          /* ranges that stay ordinary private memory */
+	uint8_t locals; /* ranges that stay ordinary private memory */
 	struct dsm_range local[DSM_LOCALS_MAX];
-	void *want;                              /* address to map at (not over an existing mapping), or NULL */
+	void *want; /* address to map at (not over an existing mapping), or NULL */
 };
 
 struct mem_fault {
 	struct gpage page;
-	bool write;       /* a write, or a write to a protected page */
-	uint32_t thread;  /* kernel thread id, 0 if unknown */
+	bool write;	 /* a write, or a write to a protected page */
+	uint32_t thread; /* kernel thread id, 0 if unknown */
 };
 
 struct mem_ops {
 	const char *name;
-	/* Reserves the range and starts to catch faults. DENIED: no right to userfaultfd (open /dev/userfaultfd, or run as root);
-	 * UNSUPPORTED: the kernel lacks a feature; NOMEM. */
+	/* Reserves the range and starts to catch faults. DENIED: no right to userfaultfd (open
+	 * /dev/userfaultfd, or run as root); UNSUPPORTED: the kernel lacks a feature; NOMEM. */
 	int (*open)(const struct mem_config *config, struct mem **out, struct err *e);
 	void *(*base)(const struct mem *m);
-	int (*fd)(const struct mem *m);  /* readable when faults wait; owned by m */
-	/* Reads up to max faults; returns how many, 0 if none wait, -ERR_SYS if the descriptor failed. Non-blocking. */
+	int (*fd)(const struct mem *m); /* readable when faults wait; owned by m */
+	/* Reads up to max faults; returns how many, 0 if none wait, -ERR_SYS if the descriptor
+	 * failed. Non-blocking. */
 	int (*faults)(struct mem *m, struct mem_fault *out, int max);
-	/* data NULL: zeros. The page must be absent. No wake. ERR_EXISTS: it was present (the caller's state is wrong). */
-	int (*install)(struct mem *m, struct gpage page, bool writable, const void *data, struct err *e);
+	/* data NULL: zeros. The page must be absent. No wake. ERR_EXISTS: it was present (the
+	 * caller's state is wrong). */
+	int (*install)(struct mem *m, struct gpage page, bool writable, const void *data,
+		       struct err *e);
 	int (*protect)(struct mem *m, struct gpage page, struct err *e);
 	int (*unprotect)(struct mem *m, struct gpage page, struct err *e); /* no wake */
 	int (*read_out)(struct mem *m, struct gpage page, void *out, struct err *e);

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The transport adapter: reliable, ordered channels between the members of one space. A failure is an event, not a return value.
- * Implementations: tcp (dsm/tcp); verbs follows behind the same table.
+ * The transport adapter: reliable, ordered channels between the members of one space. A failure is
+ * an event, not a return value. Implementations: tcp (dsm/tcp); verbs follows behind the same
+ * table.
  *
  * Contract:
- *  T1  Messages between two members arrive once and in the order they were sent, or the channel is lost.
- *  T2  send never blocks: what the peer does not take at once waits in memory. The protocol bounds it (K transactions a member); a queue above
- *      config.backlog_bytes loses the channel (ERR_TOOBIG) instead of growing.
- *  T3  A channel that fails, is closed by the peer, breaks the framing or stays silent for config.silence_ms yields one
- *      TRANSPORT_LOST for that member and is never used again.
- *  T4  A PING is sent when nothing else was sent to a member for silence_ms / 6; pings are not handed up.
- *  T5  Before the first message the hello (proto/hello.h) has succeeded; nobody else's bytes reach the core. A failed hello on a
- *      connection from outside is closed and counted, and the listener goes on.
- *  T6  Page data of an event stays valid until the next poll.
+ *  T1  Messages between two members arrive once and in the order they were sent, or the channel is
+ * lost. T2  send never blocks: what the peer does not take at once waits in memory. The protocol
+ * bounds it (K transactions a member); a queue above config.backlog_bytes loses the channel
+ * (ERR_TOOBIG) instead of growing. T3  A channel that fails, is closed by the peer, breaks the
+ * framing or stays silent for config.silence_ms yields one TRANSPORT_LOST for that member and is
+ * never used again. T4  A PING is sent when nothing else was sent to a member for silence_ms / 6;
+ * pings are not handed up. T5  Before the first message the hello (proto/hello.h) has succeeded;
+ * nobody else's bytes reach the core. A failed hello on a connection from outside is closed and
+ * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll.
  *
- * Threads: one thread at a time; open, address and connect may run on another one before the shard's thread starts.
+ * Threads: one thread at a time; open, address and connect may run on another one before the
+ * shard's thread starts.
  */
 #ifndef CELLULAR_DSM_TRANSPORT_H
 #define CELLULAR_DSM_TRANSPORT_H
@@ -35,11 +37,11 @@ struct transport_config {
 	struct epoch epoch;
 	struct member_id self;
 	uint8_t members;
-	uint64_t pages;               /* bounds page numbers of incoming messages */
+	uint64_t pages; /* bounds page numbers of incoming messages */
 	uint8_t key[CELL_KEY_BYTES];
-	const char *listen;           /* address and port to listen on; port 0: the system chooses */
-	size_t backlog_bytes;         /* 0: 64 MiB */
-	uint32_t silence_ms;          /* 0: 3000 */
+	const char *listen;   /* address and port to listen on; port 0: the system chooses */
+	size_t backlog_bytes; /* 0: 64 MiB */
+	uint32_t silence_ms;  /* 0: 3000 */
 };
 
 enum transport_event_type { TRANSPORT_NONE, TRANSPORT_MSG, TRANSPORT_LOST };
@@ -47,36 +49,41 @@ enum transport_event_type { TRANSPORT_NONE, TRANSPORT_MSG, TRANSPORT_LOST };
 struct transport_event {
 	enum transport_event_type type;
 	struct member_id from;
-	struct dsm_msg msg;           /* TRANSPORT_MSG */
-	const void *data;             /* payload, or NULL */
+	struct dsm_msg msg; /* TRANSPORT_MSG */
+	const void *data;   /* payload, or NULL */
 	uint32_t bytes;
-	struct err why;               /* TRANSPORT_LOST */
+	struct err why; /* TRANSPORT_LOST */
 };
 
 struct transport_stats {
 	uint64_t messages_in, messages_out;
 	uint64_t bytes_in, bytes_out;
-	uint64_t rejected;            /* connections whose hello failed */
-	uint64_t skipped;             /* optional messages of unknown type */
+	uint64_t rejected; /* connections whose hello failed */
+	uint64_t skipped;  /* optional messages of unknown type */
 };
 
 struct transport_ops {
 	const char *name;
-	/* Starts to listen. EXISTS: port in use; DENIED; UNREACHABLE: not an address of this host. */
+	/* Starts to listen. EXISTS: port in use; DENIED; UNREACHABLE: not an address of this host.
+	 */
 	int (*open)(const struct transport_config *config, struct transport **out, struct err *e);
 	/* Where it listens, port filled in. */
 	int (*address)(const struct transport *t, char out[TRANSPORT_ADDRESS_MAX]);
-	/* Dials members below self, accepts those above, until all channels stand. Blocks up to timeout_ms.
-	 * peers[m]: address of member m (self's entry is ignored). `stop_fd`: readable means give up (ERR_INTERRUPTED); -1: none.
-	 * TIMEOUT, AUTH, UNREACHABLE: which member is in the text. */
-	int (*connect)(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd, struct err *e);
+	/* Dials members below self, accepts those above, until all channels stand. Blocks up to
+	 * timeout_ms. peers[m]: address of member m (self's entry is ignored). `stop_fd`: readable
+	 * means give up (ERR_INTERRUPTED); -1: none. TIMEOUT, AUTH, UNREACHABLE: which member is in
+	 * the text. */
+	int (*connect)(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,
+		       struct err *e);
 	/* Readable (level-triggered epoll) when poll would find something; owned by t. */
 	int (*fd)(const struct transport *t);
-	/* Next event, or TRANSPORT_NONE. Non-blocking. Also keeps pings and silence timers: call it at least every silence_ms / 6
-	 * (fd becomes readable for that by itself). */
+	/* Next event, or TRANSPORT_NONE. Non-blocking. Also keeps pings and silence timers: call it
+	 * at least every silence_ms / 6 (fd becomes readable for that by itself). */
 	void (*poll)(struct transport *t, struct transport_event *out);
-	/* Queues a message with `bytes` of payload (copied). To a lost member: dropped silently, its LOST event is on the way. */
-	void (*send)(struct transport *t, struct member_id to, const struct dsm_msg *msg, const void *data, uint32_t bytes);
+	/* Queues a message with `bytes` of payload (copied). To a lost member: dropped silently,
+	 * its LOST event is on the way. */
+	void (*send)(struct transport *t, struct member_id to, const struct dsm_msg *msg,
+		     const void *data, uint32_t bytes);
 	/* Hands to the system what it takes now. Called once a round, after all sends. */
 	void (*flush)(struct transport *t);
 	void (*stats)(const struct transport *t, struct transport_stats *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HMAC-SHA256 (RFC 2104, FIPS 180-4) by libcrypto. A header of its own because libcrypto's headers take names of our error list.
+ * HMAC-SHA256 (RFC 2104, FIPS 180-4) by libcrypto. A header of its own because libcrypto's headers
+ * take names of our error list.
  *
  * Threads: any.
  */
@@ -14,7 +15,8 @@
 enum { MAC_BYTES = 32 };
 
 /* false: libcrypto could not. */
-bool mac_make(const uint8_t *key, size_t key_bytes, const void *text, size_t n, uint8_t mac[MAC_BYTES]);
+bool mac_make(const uint8_t *key, size_t key_bytes, const void *text, size_t n,
+	      uint8_t mac[MAC_BYTES]);
 
 /* In constant time. */
 bool mac_equal(const uint8_t a[MAC_BYTES], const uint8_t b[MAC_BYTES]);

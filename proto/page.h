@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages of the data plane, between the members of one space: the struct on the wire (packed, little endian,
- * asserted) and the same message as the core sees it. The meaning of each type is in dsm/PROTOCOL.md.
+ * Messages of the data plane, between the members of one space: the struct on the wire (packed,
+ * little endian, asserted) and the same message as the core sees it. The meaning of each type is in
+ * dsm/PROTOCOL.md.
  *
  * On a stream a message is one frame: struct page_wire, then exactly `bytes` bytes of payload:
  *   - pages * 4096 bytes of page data if flag DATA is set (GRANT and PUT only),
  *   - 0 .. POST_BYTES_MAX bytes for POST,
  *   - nothing for all others.
- * A receiver checks magic, version, type, flags, bytes, member numbers and the page range before it uses any of them;
- * one that does not hold closes the link (ERR_PROTOCOL). A type above PAGE_TYPE_LAST with flag OPTIONAL is
- * skipped with its payload and counted; without the flag it closes the link.
+ * A receiver checks magic, version, type, flags, bytes, member numbers and the page range before it
+ * uses any of them; one that does not hold closes the link (ERR_PROTOCOL). A type above
+ * PAGE_TYPE_LAST with flag OPTIONAL is skipped with its payload and counted; without the flag it
+ * closes the link.
  */
 #ifndef CELLULAR_PROTO_PAGE_H
 #define CELLULAR_PROTO_PAGE_H
@@ -24,28 +26,30 @@ enum {
 	PAGE_MAGIC = 0x50434c43, /* "CLCP" as little-endian bytes */
 	PAGE_VERSION_MIN = 1,
 	PAGE_VERSION_MAX = 1,
-	PAGE_RUN_MAX = 512,      /* pages one message may carry; the core uses 1 today */
-	POST_BYTES_MAX = 4096,   /* payload of one POST */
+	PAGE_RUN_MAX = 512,    /* pages one message may carry; the core uses 1 today */
+	POST_BYTES_MAX = 4096, /* payload of one POST */
 	PAGE_BYTES_MAX = PAGE_RUN_MAX * DSM_PAGE_SIZE,
 };
 
-/* class: request < forward < reply; a message only ever causes messages of a higher class (deadlock freedom). */
-#define PAGE_TYPES(X) \
-	X(1, GET_S, REQUEST)      /* requester -> home: let me read */ \
-	X(2, GET_X, REQUEST)      /* requester -> home: let me write */ \
-	X(3, UPGRADE, REQUEST)    /* requester -> home: I read it, let me write */ \
-	X(4, PUT, REQUEST)        /* owner -> home: take page back (DATA unless clean zero) */ \
-	X(5, DROP, REQUEST)       /* sharer -> home: I no longer hold a copy */ \
-	X(6, FETCH_S, FORWARD)    /* home -> owner: send requester a copy */ \
-	X(7, FETCH_X, FORWARD)    /* home -> owner: give requester the page */ \
-	X(8, INVALIDATE, FORWARD) /* home -> sharer: drop it, ack to requester */ \
-	X(9, GRANT, REPLY)        /* owner or home -> requester: right, and data where needed; acks = how many to await */ \
-	X(10, ACK, REPLY)         /* sharer -> requester: dropped */ \
-	X(11, UNBLOCK, REPLY)     /* requester -> home: transaction done */ \
-	X(12, PUT_ACK, REPLY)     /* home -> evictor: page or copy may be forgotten */ \
-	X(13, PING, LINK)         /* lease: sent when a link was silent */ \
-	X(14, MEMBER_LOST, LINK)  /* requester field = who was lost: the space ends */ \
-	X(15, POST, LINK)         /* bytes for the user of the space (VMM messages) */
+/* class: request < forward < reply; a message only ever causes messages of a higher class (deadlock
+ * freedom). */
+#define PAGE_TYPES(X)                                                                              \
+	X(1, GET_S, REQUEST)	  /* requester -> home: let me read */                             \
+	X(2, GET_X, REQUEST)	  /* requester -> home: let me write */                            \
+	X(3, UPGRADE, REQUEST)	  /* requester -> home: I read it, let me write */                 \
+	X(4, PUT, REQUEST)	  /* owner -> home: take page back (DATA unless clean zero) */     \
+	X(5, DROP, REQUEST)	  /* sharer -> home: I no longer hold a copy */                    \
+	X(6, FETCH_S, FORWARD)	  /* home -> owner: send requester a copy */                       \
+	X(7, FETCH_X, FORWARD)	  /* home -> owner: give requester the page */                     \
+	X(8, INVALIDATE, FORWARD) /* home -> sharer: drop it, ack to requester */                  \
+	X(9, GRANT, REPLY) /* owner or home -> requester: right, and data where needed; acks = how \
+			      many to await */                                                     \
+	X(10, ACK, REPLY)  /* sharer -> requester: dropped */                                      \
+	X(11, UNBLOCK, REPLY)	 /* requester -> home: transaction done */                         \
+	X(12, PUT_ACK, REPLY)	 /* home -> evictor: page or copy may be forgotten */              \
+	X(13, PING, LINK)	 /* lease: sent when a link was silent */                          \
+	X(14, MEMBER_LOST, LINK) /* requester field = who was lost: the space ends */              \
+	X(15, POST, LINK)	 /* bytes for the user of the space (VMM messages) */
 
 enum page_class { PAGE_CLASS_REQUEST, PAGE_CLASS_FORWARD, PAGE_CLASS_REPLY, PAGE_CLASS_LINK };
 
@@ -53,44 +57,47 @@ enum page_type {
 #define X(code, name, class) PAGE_##name = (code),
 	PAGE_TYPES(X)
 #undef X
-	PAGE_TYPE_LAST = PAGE_POST,
+		PAGE_TYPE_LAST = PAGE_POST,
 };
 
 enum page_flag {
 	PAGE_FLAG_DATA = 1 << 0,     /* payload is page data */
 	PAGE_FLAG_ZERO = 1 << 1,     /* the page is all zero; no data travels */
 	PAGE_FLAG_WRITE = 1 << 2,    /* GRANT: write right */
-	PAGE_FLAG_OWNER = 1 << 3,    /* GRANT: receiver becomes the owner; PUT: sender was owner; PUT_ACK: not taken */
+	PAGE_FLAG_OWNER = 1 << 3,    /* GRANT: receiver becomes the owner; PUT: sender was owner;
+					PUT_ACK: not taken */
 	PAGE_FLAG_OPTIONAL = 1 << 7, /* a receiver that does not know the type may skip it */
 };
 
 /* The message as the core sees it. */
 struct dsm_msg {
-	uint8_t type;              /* enum page_type */
-	uint8_t flags;             /* enum page_flag */
+	uint8_t type;		    /* enum page_type */
+	uint8_t flags;		    /* enum page_flag */
 	struct member_id requester; /* on whose behalf; MEMBER_LOST: who was lost */
-	uint8_t acks;              /* GRANT, FETCH_X (for the GRANT): acks the requester must await, 0..63 */
+	uint8_t acks; /* GRANT, FETCH_X (for the GRANT): acks the requester must await, 0..63 */
 	struct epoch epoch;
-	struct gpage page;         /* first page */
-	uint32_t pages;            /* run length, 1 today; a set of up to 16 pages gets a flag and payload of its own */
-	uint32_t version;          /* of the page, counted at home; wraps, serial arithmetic */
-	uint32_t txn;              /* requester's transaction: returned in GRANT and ACK, wraps */
+	struct gpage page; /* first page */
+	uint32_t pages;	  /* run length, 1 today; a set of up to 16 pages gets a flag and payload of
+			     its own */
+	uint32_t version; /* of the page, counted at home; wraps, serial arithmetic */
+	uint32_t txn;	  /* requester's transaction: returned in GRANT and ACK, wraps */
 };
 
 /* On the wire. */
 struct page_wire {
 	uint32_t magic;
-	uint8_t version;   /* protocol version agreed in the hello */
+	uint8_t version; /* protocol version agreed in the hello */
 	uint8_t type;
 	uint8_t flags;
 	uint8_t requester;
 	uint32_t epoch;
-	uint32_t bytes;    /* payload that follows */
+	uint32_t bytes; /* payload that follows */
 	uint64_t page;
 	uint32_t pages;
 	uint32_t page_version;
 	uint32_t txn;
-	uint32_t sequence; /* of this link and direction, from 1, +1 a message, wraps; a gap closes the link */
+	uint32_t sequence; /* of this link and direction, from 1, +1 a message, wraps; a gap closes
+			      the link */
 	uint8_t acks;
 	uint8_t reserved[7]; /* zero */
 } __attribute__((packed));
@@ -106,11 +113,12 @@ enum page_class page_type_class(int type);
 void page_encode(struct page_wire *w, const struct dsm_msg *msg, uint32_t sequence, uint32_t bytes);
 
 /*
- * Checks a header that came from the network and unpacks it. members and pages bound its numbers; `sequence` is
- * the one expected. ERR_PROTOCOL with a sentence if any check fails. *bytes: the payload that must follow.
- * ERR_UNSUPPORTED: unknown but optional type: skip *bytes. The epoch is *not* checked: an old one is the core's business.
+ * Checks a header that came from the network and unpacks it. members and pages bound its numbers;
+ * `sequence` is the one expected. ERR_PROTOCOL with a sentence if any check fails. *bytes: the
+ * payload that must follow. ERR_UNSUPPORTED: unknown but optional type: skip *bytes. The epoch is
+ * *not* checked: an old one is the core's business.
  */
-int page_decode(const struct page_wire *w, uint8_t members, uint64_t pages, uint32_t sequence, struct dsm_msg *msg,
-		uint32_t *bytes, struct err *e);
+int page_decode(const struct page_wire *w, uint8_t members, uint64_t pages, uint32_t sequence,
+		struct dsm_msg *msg, uint32_t *bytes, struct err *e);
 
 #endif

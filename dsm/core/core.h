@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The coherence core of one member of one space: a state machine without system calls, threads, clock or allocation
- * after init. dsm_step(core, event) -> effects. The same code runs under userfaultfd and TCP (dsm/engine.c), under the
- * simulator (tests/sim) and, later, under exhaustive exploration. Rules, states and crossings: dsm/PROTOCOL.md.
+ * The coherence core of one member of one space: a state machine without system calls, threads,
+ * clock or allocation after init. dsm_step(core, event) -> effects. The same code runs under
+ * userfaultfd and TCP (dsm/engine.c), under the simulator (tests/sim) and, later, under exhaustive
+ * exploration. Rules, states and crossings: dsm/PROTOCOL.md.
  *
- * MOESI at 4 KiB with a home-based directory (Ivy: Li & Hudak, TOCS 7(4) 1989; directory MOESI as in Sorin, Hill, Wood,
- * "A Primer on Memory Consistency and Cache Coherence", ch. 8). The home of a page is the home of its chunk.
+ * MOESI at 4 KiB with a home-based directory (Ivy: Li & Hudak, TOCS 7(4) 1989; directory MOESI as
+ * in Sorin, Hill, Wood, "A Primer on Memory Consistency and Cache Coherence", ch. 8). The home of a
+ * page is the home of its chunk.
  *
- * Threads: a core belongs to one thread. Time comes in with the events (now, ns, monotonic, never going back).
- * Memory: the caller hands over dsm_core_bytes() of *zeroed* memory, which is touched lazily.
+ * Threads: a core belongs to one thread. Time comes in with the events (now, ns, monotonic, never
+ * going back). Memory: the caller hands over dsm_core_bytes() of *zeroed* memory, which is touched
+ * lazily.
  *
- * Effects are to be carried out in the order they stand in the list, each finished before the next begins; that order is part of the
- * protocol (PROTECT, READ_OUT, UNMAP, then SEND).
+ * Effects are to be carried out in the order they stand in the list, each finished before the next
+ * begins; that order is part of the protocol (PROTECT, READ_OUT, UNMAP, then SEND).
  */
 #ifndef CELLULAR_DSM_CORE_H
 #define CELLULAR_DSM_CORE_H
@@ -24,11 +27,12 @@
 #include "proto/page.h"
 
 enum {
-	DSM_TXN_MAX = 64,          /* K: transactions a member may have under way; more faults wait in the core */
+	DSM_TXN_MAX =
+		64, /* K: transactions a member may have under way; more faults wait in the core */
 	DSM_ACQUIRE_PAGES_MAX = 16, /* pages of one acquire */
-	DSM_ACQUIRES_MAX = 64,     /* acquires under way or held at one time */
-	DSM_LOCALS_MAX = 8,        /* local ranges of a space */
-	DSM_EFFECTS_MAX = 512,     /* bound on the effects of one step; the core asserts it */
+	DSM_ACQUIRES_MAX = 64,	    /* acquires under way or held at one time */
+	DSM_LOCALS_MAX = 8,	    /* local ranges of a space */
+	DSM_EFFECTS_MAX = 512,	    /* bound on the effects of one step; the core asserts it */
 	DSM_SLOT_NONE = 0xffff,
 	DSM_SLOTS = 2 * DSM_TXN_MAX + 2, /* page buffers the adapter keeps for STASH and READ_OUT */
 };
@@ -36,10 +40,11 @@ enum {
 /* What this member may do with a page, and what it owes. */
 enum dsm_state {
 	DSM_I = 0, /* nothing here */
-	DSM_S,     /* reads a copy */
-	DSM_O,     /* owner that served readers: read-only, responsible for the data */
-	DSM_E,     /* sole copy, not written since the grant, mapped read-only: a write needs no message */
-	DSM_M,     /* sole copy, writable */
+	DSM_S,	   /* reads a copy */
+	DSM_O,	   /* owner that served readers: read-only, responsible for the data */
+	DSM_E, /* sole copy, not written since the grant, mapped read-only: a write needs no message
+		*/
+	DSM_M, /* sole copy, writable */
 };
 
 struct dsm_range {
@@ -49,23 +54,27 @@ struct dsm_range {
 
 struct dsm_core_config {
 	struct member_id self;
-	uint8_t members;         /* 1 .. DSM_MEMBERS_MAX */
+	uint8_t members; /* 1 .. DSM_MEMBERS_MAX */
 	struct epoch epoch;
-	uint64_t pages;          /* of the space, 1 .. 2^32 - 1 */
-	uint32_t hold_us;        /* a fresh grant is kept at least this long against remote requests; 0: not at all */
-	uint32_t acquire_us;     /* an acquire holds requests back at most this long */
+	uint64_t pages;	     /* of the space, 1 .. 2^32 - 1 */
+	uint32_t hold_us;    /* a fresh grant is kept at least this long against remote requests; 0:
+				not at all */
+	uint32_t acquire_us; /* an acquire holds requests back at most this long */
 	uint8_t locals;
-	struct dsm_range local[DSM_LOCALS_MAX]; /* outside coherence: events for them are refused (counted) */
+	struct dsm_range local[DSM_LOCALS_MAX]; /* outside coherence: events for them are refused
+						   (counted) */
 };
 
 enum dsm_event_type {
-	DSM_EV_FAULT,   /* a local thread stalled on page; a hint: the core's state decides */
-	DSM_EV_MSG,     /* a message arrived; its page data, if any, is the adapter's "event data" during this step */
-	DSM_EV_TIMER,   /* now >= the last TIMER deadline (early or spurious ones are harmless) */
-	DSM_EV_LOST,    /* a member was lost: the space ends */
-	DSM_EV_ACQUIRE, /* a device wants pages [page, page+pages) with read or write right, and to keep them for a while */
+	DSM_EV_FAULT,	/* a local thread stalled on page; a hint: the core's state decides */
+	DSM_EV_MSG,	/* a message arrived; its page data, if any, is the adapter's "event data"
+			   during this step */
+	DSM_EV_TIMER,	/* now >= the last TIMER deadline (early or spurious ones are harmless) */
+	DSM_EV_LOST,	/* a member was lost: the space ends */
+	DSM_EV_ACQUIRE, /* a device wants pages [page, page+pages) with read or write right, and to
+			   keep them for a while */
 	DSM_EV_RELEASE, /* ... and is done with them */
-	DSM_EV_EVICT,   /* give page back to its home: PUT (owner) or DROP (sharer) */
+	DSM_EV_EVICT,	/* give page back to its home: PUT (owner) or DROP (sharer) */
 };
 
 struct dsm_event {
@@ -75,7 +84,8 @@ struct dsm_event {
 		struct {
 			struct gpage page;
 			bool write;
-			uint32_t thread; /* who stalled, for holds over a set of pages; 0: unknown */
+			uint32_t
+				thread; /* who stalled, for holds over a set of pages; 0: unknown */
 		} fault;
 		struct {
 			struct member_id from;
@@ -101,29 +111,34 @@ struct dsm_event {
 };
 
 enum dsm_fx_type {
-	DSM_FX_SEND,      /* msg to `to`; with flag DATA the payload is slot */
-	DSM_FX_READ_OUT,  /* copy page into slot; it is present, and protected if it was writable */
-	DSM_FX_STASH,     /* copy the event's data into slot */
-	DSM_FX_MAP,       /* install the absent page: from source, writable or write-protected; wakes nobody */
+	DSM_FX_SEND,	 /* msg to `to`; with flag DATA the payload is slot */
+	DSM_FX_READ_OUT, /* copy page into slot; it is present, and protected if it was writable */
+	DSM_FX_STASH,	 /* copy the event's data into slot */
+	DSM_FX_MAP,	 /* install the absent page: from source, writable or write-protected; wakes
+			    nobody */
 	DSM_FX_UNPROTECT, /* page is present and write-protected: allow writes; wakes nobody */
-	DSM_FX_PROTECT,   /* page is present and writable: when this returns, no thread and no vCPU writes any more */
-	DSM_FX_UNMAP,     /* page is present: drop it; later touches fault */
-	DSM_FX_WAKE,      /* wake threads stalled on page: they retry */
-	DSM_FX_TIMER,     /* ask for DSM_EV_TIMER at or after deadline; replaces an earlier one; UINT64_MAX: none */
-	DSM_FX_ACQUIRED,  /* acquire `token` holds its pages; result is ERR_OK, or why not (INVALID, NOSPACE, LOST) */
-	DSM_FX_LOST,      /* the space ended: `to` was lost, `reason`; at most once; nothing follows it, ever */
+	DSM_FX_PROTECT,	  /* page is present and writable: when this returns, no thread and no vCPU
+			     writes any more */
+	DSM_FX_UNMAP,	  /* page is present: drop it; later touches fault */
+	DSM_FX_WAKE,	  /* wake threads stalled on page: they retry */
+	DSM_FX_TIMER,	  /* ask for DSM_EV_TIMER at or after deadline; replaces an earlier one;
+			     UINT64_MAX: none */
+	DSM_FX_ACQUIRED,  /* acquire `token` holds its pages; result is ERR_OK, or why not (INVALID,
+			     NOSPACE, LOST) */
+	DSM_FX_LOST, /* the space ended: `to` was lost, `reason`; at most once; nothing follows it,
+			ever */
 };
 
 enum dsm_source { DSM_FROM_ZERO, DSM_FROM_EVENT, DSM_FROM_SLOT };
 
 struct dsm_effect {
-	uint8_t type;       /* enum dsm_fx_type */
-	uint8_t source;     /* MAP: enum dsm_source */
-	bool writable;      /* MAP */
+	uint8_t type;	     /* enum dsm_fx_type */
+	uint8_t source;	     /* MAP: enum dsm_source */
+	bool writable;	     /* MAP */
 	struct member_id to; /* SEND, LOST */
-	uint16_t slot;      /* SEND with data, READ_OUT, STASH, MAP from slot */
-	uint32_t token;     /* ACQUIRED */
-	uint32_t reason;    /* LOST, ACQUIRED: enum err_code */
+	uint16_t slot;	     /* SEND with data, READ_OUT, STASH, MAP from slot */
+	uint32_t token;	     /* ACQUIRED */
+	uint32_t reason;     /* LOST, ACQUIRED: enum err_code */
 	struct gpage page;
 	uint64_t deadline;  /* TIMER, ns */
 	struct dsm_msg msg; /* SEND */
@@ -135,21 +150,21 @@ struct dsm_effects {
 };
 
 /* Counted by the core. "remote": at least one message left or entered this member for it. */
-#define DSM_STATS(X) \
-	X(read_local, "read faults served without a message") \
-	X(read_remote, "read faults served by other members") \
-	X(write_local, "write faults on absent pages served without a message") \
-	X(write_remote, "write faults on absent pages served by other members") \
-	X(upgrade_local, "write faults on present pages served without a message") \
-	X(upgrade_remote, "write faults on present pages served by other members") \
-	X(spurious, "faults on pages that were there already") \
-	X(fetch_served, "pages given or copied to other members") \
-	X(invalidated, "copies dropped for a writer") \
-	X(deferred, "requests held back by a hold or an acquire") \
-	X(queued, "requests queued at home behind another one") \
-	X(evicted, "pages or copies given back") \
-	X(stale_epoch, "messages of another epoch, dropped") \
-	X(stale_version, "messages overtaken by a newer version, dropped") \
+#define DSM_STATS(X)                                                                               \
+	X(read_local, "read faults served without a message")                                      \
+	X(read_remote, "read faults served by other members")                                      \
+	X(write_local, "write faults on absent pages served without a message")                    \
+	X(write_remote, "write faults on absent pages served by other members")                    \
+	X(upgrade_local, "write faults on present pages served without a message")                 \
+	X(upgrade_remote, "write faults on present pages served by other members")                 \
+	X(spurious, "faults on pages that were there already")                                     \
+	X(fetch_served, "pages given or copied to other members")                                  \
+	X(invalidated, "copies dropped for a writer")                                              \
+	X(deferred, "requests held back by a hold or an acquire")                                  \
+	X(queued, "requests queued at home behind another one")                                    \
+	X(evicted, "pages or copies given back")                                                   \
+	X(stale_epoch, "messages of another epoch, dropped")                                       \
+	X(stale_version, "messages overtaken by a newer version, dropped")                         \
 	X(refused, "messages or events that break the protocol, dropped")
 
 struct dsm_core_stats {
@@ -160,17 +175,19 @@ struct dsm_core_stats {
 
 struct dsm_core;
 
-/* Bytes of zeroed memory a core needs: address space, touched lazily, with one entry a page for a holder and one a page for a home.
- * 0 if config is out of range. */
+/* Bytes of zeroed memory a core needs: address space, touched lazily, with one entry a page for a
+ * holder and one a page for a home. 0 if config is out of range. */
 size_t dsm_core_bytes(const struct dsm_core_config *config);
 
-/* Builds a core in `memory` (page-aligned, zeroed). NULL if config is out of range. The memory stays the caller's. */
+/* Builds a core in `memory` (page-aligned, zeroed). NULL if config is out of range. The memory
+ * stays the caller's. */
 struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *config);
 
 /*
- * One step. `out->n` is set by the callee. Never fails: an event that makes no sense is dropped and counted (refused): a fault
- * outside the space or in a local range, a message from a number that is not a member, one that no rule allows. A message that could
- * only come from a broken or hostile peer additionally ends the space (LOST with ERR_PROTOCOL and that member).
+ * One step. `out->n` is set by the callee. Never fails: an event that makes no sense is dropped and
+ * counted (refused): a fault outside the space or in a local range, a message from a number that is
+ * not a member, one that no rule allows. A message that could only come from a broken or hostile
+ * peer additionally ends the space (LOST with ERR_PROTOCOL and that member).
  */
 void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_effects *out);
 
@@ -184,13 +201,15 @@ uint32_t dsm_core_pending(const struct dsm_core *core);
 
 /* Directory entry of a page whose home is here. */
 struct dsm_dir {
-	bool busy;               /* a transaction is under way */
-	struct member_id owner;  /* MEMBER_NONE: never granted: all zero */
-	dsm_set sharers;         /* without the owner; may hold members that dropped their copy (a superset) */
+	bool busy;		/* a transaction is under way */
+	struct member_id owner; /* MEMBER_NONE: never granted: all zero */
+	dsm_set sharers; /* without the owner; may hold members that dropped their copy (a superset)
+			  */
 	uint32_t version;
-	uint32_t queued;         /* requests waiting */
+	uint32_t queued; /* requests waiting */
 };
-bool dsm_core_dir(const struct dsm_core *core, struct gpage page, struct dsm_dir *out); /* false: home is not here */
+bool dsm_core_dir(const struct dsm_core *core, struct gpage page,
+		  struct dsm_dir *out); /* false: home is not here */
 
 const char *dsm_state_name(enum dsm_state state);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thin front of CUnit: a table of cases, one main, failures on stderr with file and line, and a skip that says why.
+ * A thin front of CUnit: a table of cases, one main, failures on stderr with file and line, and a
+ *skip that says why.
  *
  *	static void grants_zero(void) { CU_ASSERT_EQUAL(...); }
  *	int main(void)
@@ -19,10 +20,14 @@ struct unit_case {
 	void (*run)(void);
 };
 
-#define UNIT_CASE(fn) {#fn, fn}
+#define UNIT_CASE(fn)                                                                              \
+	{                                                                                          \
+#fn, fn                                                                            \
+	}
 #define UNIT_COUNT(cases) (sizeof(cases) / sizeof((cases)[0]))
 
-/* Runs all cases; returns what main returns: 0, 1, or 77 if a case called unit_skip and none failed. */
+/* Runs all cases; returns what main returns: 0, 1, or 77 if a case called unit_skip and none
+ * failed. */
 int unit_main(const char *suite, const struct unit_case *cases, unsigned n);
 
 /* Marks the program as skipped for this reason; the case should return. */
