@@ -68,16 +68,17 @@ void dsm_close(struct dsm *d);
 /* From here on, losses of members are no failure (an agreed end). */
 void dsm_quiesce(struct dsm *d);
 
-void *dsm_base(
-	const struct dsm *d); /* address of page 0, page-aligned; local and coherent ranges alike */
-int dsm_uffd(const struct dsm
-		     *d); /* for a guardian process to keep a duplicate (SCM_RIGHTS); owned by d */
+/* Address of page 0, page-aligned; local and coherent ranges alike. */
+void *dsm_base(const struct dsm *d);
+/* For a guardian process to keep a duplicate (SCM_RIGHTS); owned by d. */
+int dsm_uffd(const struct dsm *d);
 
 /*
  * For devices: brings pages [page, page+pages) here with read or write right and keeps requests for
  * them away until dsm_release, or for a bounded time (acquire_us of the core), after which the
  * pages may leave: accesses stay right, they may just fault. Blocks. pages: 1 ..
- * DSM_ACQUIRE_PAGES_MAX. LOST, INVALID (outside, or a local range), NOSPACE (too many at once).
+ * DSM_ACQUIRE_PAGES_MAX. LOST (also when a member that left after dsm_quiesce would be needed),
+ * INVALID (outside, or a local range), NOSPACE (too many at once), STATE (before dsm_connect).
  */
 int dsm_acquire(struct dsm *d, struct gpage page, uint32_t pages, bool write, uint32_t *token,
 		struct err *e);
@@ -87,17 +88,27 @@ void dsm_release(struct dsm *d, uint32_t token);
 void dsm_evict(struct dsm *d, struct gpage page);
 
 /* Sends n (0 .. POST_BYTES_MAX) bytes to a member (self too: its callback runs on the engine
- * thread). Ordered a pair. May be called from a callback. Does not block. ERR_TOOBIG; ERR_LOST when
- * the space has ended. */
+ * thread). Ordered a pair. May be called from a callback. Does not block: it waits in a queue of 8
+ * MiB for the engine thread, which hands it to the transport (contract T2). ERR_TOOBIG; ERR_INVALID
+ * (no such member); ERR_NOSPACE: the queue is full, nothing was sent; ERR_LOST when the space has
+ * ended. */
 int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n);
 
 struct dsm_stats {
 	struct dsm_core_stats core;
 	struct transport_stats transport;
-	uint64_t fault_ns_sum, fault_ns_max,
-		faults_timed; /* remote faults, from message read to wake */
-	uint64_t resident;    /* coherent pages that are here */
-	uint64_t owned;	      /* of those, pages this member is owner of */
+	/* Remote faults as the engine sees them, from fault message read to wake. The sums are over
+	 * faults_timed faults, and queue + reply + install = fault. Raising the fault and running
+	 * on after the wake are not in it: only the faulting thread can time those. */
+	uint64_t faults_timed;
+	uint64_t fault_ns_sum, fault_ns_max;
+	uint64_t fault_ns_p50, fault_ns_p99; /* to 12 % */
+	uint64_t queue_ns_sum;		     /* message read -> request handed to the system */
+	uint64_t reply_ns_sum;	 /* -> last message that was waited for read: network and the other
+				    members */
+	uint64_t install_ns_sum; /* -> page installed, threads woken */
+	uint64_t resident;	 /* coherent pages that are here */
+	uint64_t owned;		 /* of those, pages this member is owner of */
 };
 void dsm_stats(struct dsm *d, struct dsm_stats *out);
 

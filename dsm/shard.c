@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dsm/shard.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
+
+#include "proto/base/fd.h"
+
+enum {
+	HOLD_US = 200,	    /* where dsm_config says 0 */
+	ACQUIRE_US = 10000, /* a device copies at most DSM_ACQUIRE_PAGES_MAX pages in that time */
+};
+
+/* Address space that is touched lazily and zero. */
+static void *reserve(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void release(void *p, size_t bytes)
+{
+	if (p)
+		munmap(p, bytes);
+}
+
+static size_t bitmap_bytes(const struct shard *s)
+{
+	return (s->config.pages + 63) / 64 * sizeof(uint64_t);
+}
+
+static int open_mem(struct shard *s, struct err *e)
+{
+	struct mem_config config = {.pages = s->config.pages, .locals = s->config.locals};
+
+	memcpy(config.local, s->config.local, sizeof(config.local));
+	return s->mem_ops->open(&config, &s->mem, e);
+}
+
+static int open_core(struct shard *s, struct err *e)
+{
+	struct dsm_core_config config = {
+		.self = s->config.self,
+		.members = s->config.members,
+		.epoch = s->config.epoch,
+		.pages = s->config.pages,
+		.hold_us = s->config.hold_us ? s->config.hold_us : HOLD_US,
+		.acquire_us = ACQUIRE_US,
+		.locals = s->config.locals,
+	};
+	void *memory;
+
+	memcpy(config.local, s->config.local, sizeof(config.local));
+	s->core_bytes = dsm_core_bytes(&config);
+	if (!s->core_bytes)
+		return err_set(e, ERR_INVALID,
+			       "a space of %llu pages, %u members, member %u, is out of range",
+			       (unsigned long long)s->config.pages, s->config.members,
+			       s->config.self.v);
+	memory = reserve(s->core_bytes);
+	if (!memory)
+		return err_set(e, ERR_NOMEM, "no address space for the tables of %llu pages",
+			       (unsigned long long)s->config.pages);
+	s->core = dsm_core_init(memory, &config);
+	if (!s->core) {
+		release(memory, s->core_bytes);
+		return err_set(e, ERR_INVALID, "the core refuses this space");
+	}
+	return ERR_OK;
+}
+
+static int open_tables(struct shard *s, struct err *e)
+{
+	s->slots = reserve(DSM_SLOTS * DSM_PAGE_SIZE);
+	s->here = reserve(bitmap_bytes(s));
+	s->own = reserve(bitmap_bytes(s));
+	if (!s->slots || !s->here || !s->own)
+		return err_set(e, ERR_NOMEM, "no memory for page buffers");
+	return ERR_OK;
+}
+
+static int open_transport(struct shard *s, struct err *e)
+{
+	struct transport_config config = {
+		.space = s->config.space,
+		.epoch = s->config.epoch,
+		.self = s->config.self,
+		.members = s->config.members,
+		.pages = s->config.pages,
+		.listen = s->config.listen,
+		.silence_ms = s->config.silence_ms,
+	};
+
+	memcpy(config.key, s->config.key, sizeof(config.key));
+	return s->transport_ops->open(&config, &s->transport, e);
+}
+
+static int open_events(struct shard *s, struct err *e)
+{
+	int rc = command_open(&s->commands, e);
+
+	if (rc)
+		return rc;
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->timer < 0 || s->epoll < 0)
+		return err_sys(e, errno, "open the shard's timer and epoll");
+	return ERR_OK;
+}
+
+int shard_open(const struct shard_config *config, struct shard **out, struct err *e)
+{
+	struct shard *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return err_set(e, ERR_NOMEM, "no memory for a shard");
+	s->config = *config->space;
+	s->user = config->user;
+	s->mem_ops = config->mem;
+	s->transport_ops = config->transport;
+	s->epoll = s->timer = -1;
+	s->deadline = s->armed = UINT64_MAX;
+	rc = open_core(s, e); /* checks the configuration */
+	if (!rc)
+		rc = open_mem(s, e);
+	if (!rc)
+		rc = open_tables(s, e);
+	if (!rc)
+		rc = open_events(s, e);
+	if (!rc)
+		rc = open_transport(s, e);
+	if (rc) {
+		shard_close(s);
+		return rc;
+	}
+	*out = s;
+	return ERR_OK;
+}
+
+int shard_connect(struct shard *s, const char *const *peers, int timeout_ms, int stop_fd,
+		  struct err *e)
+{
+	return s->transport_ops->connect(s->transport, peers, timeout_ms, stop_fd, e);
+}
+
+int shard_start(struct shard *s, struct err *e)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all,
+			&before); /* the thread inherits it: signals are for others */
+	rc = pthread_create(&s->thread, NULL, shard_thread, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc)
+		return err_sys(e, rc, "start the shard's thread");
+	s->running = true;
+	return ERR_OK;
+}
+
+void shard_close(struct shard *s)
+{
+	if (!s)
+		return;
+	if (s->running) {
+		atomic_store(&s->stop, true);
+		command_nudge(s->commands);
+		pthread_join(s->thread, NULL);
+	}
+	if (s->transport)
+		s->transport_ops->close(s->transport);
+	if (s->mem)
+		s->mem_ops->close(s->mem);
+	fd_close(&s->epoll);
+	fd_close(&s->timer);
+	command_close(s->commands);
+	release(s->slots, DSM_SLOTS * DSM_PAGE_SIZE);
+	release(s->here, bitmap_bytes(s));
+	release(s->own, bitmap_bytes(s));
+	release(s->core, s->core_bytes);
+	free(s);
+}
+
+int shard_command(struct shard *s, const struct command *c, const void *payload)
+{
+	return command_push(s->commands, c, payload);
+}
+
+void shard_quiesce(struct shard *s)
+{
+	atomic_store(&s->quiesced, true);
+}
+
+bool shard_ended(const struct shard *s)
+{
+	return atomic_load(&s->ended);
+}

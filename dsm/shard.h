@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A shard: the share-nothing part of a space on one member - one thread with its own memory
+ * adapter, channels and core. Today a space has one; everything a shard needs is in struct shard,
+ * and dsm/engine.c is what would put several under one dsm.h.
+ *
+ * Life: shard_open -> shard_connect -> shard_start -> commands and faults -> shard_close. A space
+ * that ends leaves its shard's thread running: it answers statistics and maps and keeps the
+ * channels alive until shard_close, but it never reads a fault, steps the core or wakes a thread
+ * again.
+ *
+ * Files: shard.c (life), shard_loop.c (the thread), shard_effects.c (what the core asks for),
+ * shard_end.c (the end of the space).
+ *
+ * Threads: shard_command, shard_quiesce and shard_ended from any; the `user` functions are called
+ * on the shard's thread, without a lock; the rest of struct shard belongs to the shard's thread
+ * once it runs.
+ */
+#ifndef CELLULAR_DSM_SHARD_H
+#define CELLULAR_DSM_SHARD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "dsm/command.h"
+#include "dsm/dsm.h"
+#include "dsm/mem.h"
+#include "dsm/timing.h"
+
+/* Whom the shard tells. */
+struct shard_user {
+	void *context;
+	/* The space ended. Once. */
+	void (*ended)(void *context, struct member_id member, const struct err *why);
+	/* A member left after quiesce: what needs it will not come. */
+	void (*parted)(void *context, struct member_id member);
+	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
+	void (*acquired)(void *context, uint32_t token, int result);
+	/* A STATS or MAP command was carried out. */
+	void (*answered)(void *context, void *request);
+};
+
+struct shard_config {
+	const struct dsm_config *space; /* copied */
+	const struct mem_ops *mem;
+	const struct transport_ops *transport;
+	struct shard_user user;
+};
+
+/* A map under way, worked off in slices between the rounds. */
+struct shard_map {
+	uint64_t next; /* page */
+	uint64_t run;  /* pages a bucket */
+	struct dsm_bucket *out;
+};
+
+struct shard {
+	struct dsm_config config;
+	struct shard_user user;
+
+	const struct mem_ops *mem_ops;
+	struct mem *mem;
+	const struct transport_ops *transport_ops;
+	struct transport *transport;
+	struct dsm_core *core;
+	size_t core_bytes;
+	struct command_queue *commands;
+
+	pthread_t thread;
+	bool running;
+	int epoll;
+	int timer;
+	uint64_t deadline;     /* of the core; UINT64_MAX: none */
+	uint64_t armed;	       /* what the timer is set to; at most deadline once a round is over */
+	uint32_t left;	       /* what the last round did not finish, as a set: do not sleep */
+	struct shard_map *map; /* under way, or NULL */
+
+	/* The step under way. */
+	struct dsm_event event;
+	const void *data; /* of the event's message */
+	uint32_t data_bytes;
+	struct err why; /* of a LOST event, for the user */
+	bool answered;	/* the faulting page was woken in the step of the fault */
+
+	uint64_t *here; /* a bit a page: present */
+	uint64_t *own;	/* a bit a page: this member is owner */
+	uint64_t resident, owned;
+	struct timing timing;
+
+	atomic_bool stop;
+	atomic_bool quiesced;
+	atomic_bool ended;
+
+	uint8_t *slots; /* DSM_SLOTS pages */
+	uint8_t post[POST_BYTES_MAX];
+	struct dsm_effects effects;
+};
+
+/* Maps, builds the core, listens. Errors as dsm_open. */
+int shard_open(const struct shard_config *config, struct shard **out, struct err *e);
+/* Errors as transport connect. */
+int shard_connect(struct shard *s, const char *const *peers, int timeout_ms, int stop_fd,
+		  struct err *e);
+int shard_start(struct shard *s, struct err *e); /* SYS */
+/* Carries out the commands queued so far, stops the thread, frees all. NULL is allowed. */
+void shard_close(struct shard *s);
+
+int shard_command(struct shard *s, const struct command *c,
+		  const void *payload); /* as command_push */
+void shard_quiesce(struct shard *s);
+bool shard_ended(const struct shard *s);
+
+/* -- among the shard's files; on its thread -- */
+
+void *shard_thread(void *shard);
+/* One step of the core with s->event, and its effects. Not after the end. */
+void shard_step(struct shard *s);
+void shard_stats(struct shard *s, struct dsm_stats *out);
+/* Counts some pages; true when the map is whole. */
+bool shard_map_slice(struct shard *s, struct shard_map *map);
+
+/* A member was lost or broke the protocol: asks the core, ends the space. */
+void shard_member_lost(struct shard *s, struct member_id member, const struct err *why);
+/* Something here failed: the space ends with this member as the culprit. */
+void shard_fail(struct shard *s, const struct err *why);
+/* Tells the other members and the user; nothing is served any more. */
+void shard_end(struct shard *s, struct member_id member, const struct err *why);
+
+#endif

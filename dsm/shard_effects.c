@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Carries out what the core asks for, in the core's order, each effect finished before the next
+ * begins. The first one that fails ends the space and nothing after it is done: a grant whose
+ * PROTECT failed is never sent, a page whose MAP failed is never woken.
+ *
+ * Whether a page is present is kept here too (`here`), for two of the adapter's rules that nobody
+ * else would notice: WRITEPROTECT on a missing page succeeds and protects nothing (M2), and reading
+ * one would stall this very thread (M8).
+ */
+#include "dsm/shard.h"
+
+#include <string.h>
+
+#include "proto/base/clock.h"
+
+static bool bit(const uint64_t *map, struct gpage page)
+{
+	return map[page.v / 64] >> (page.v % 64) & 1;
+}
+
+static void flip(uint64_t *map, struct gpage page)
+{
+	map[page.v / 64] ^= 1ULL << (page.v % 64);
+}
+
+/* After an effect on page: counts what this member holds and owns by now. */
+static void account(struct shard *s, struct gpage page, bool here)
+{
+	enum dsm_state state = dsm_core_state(s->core, page);
+	bool own = here && (state == DSM_O || state == DSM_E || state == DSM_M);
+
+	if (here != bit(s->here, page)) {
+		flip(s->here, page);
+		s->resident += here ? 1 : (uint64_t)-1;
+	}
+	if (own != bit(s->own, page)) {
+		flip(s->own, page);
+		s->owned += own ? 1 : (uint64_t)-1;
+	}
+}
+
+static int must_be(const struct shard *s, const struct dsm_effect *fx, bool here, struct err *e)
+{
+	if (fx->page.v < s->config.pages && bit(s->here, fx->page) == here)
+		return ERR_OK;
+	return err_set(e, ERR_STATE, "page 0x%llx is %s, effect %u expects it not to be",
+		       (unsigned long long)fx->page.v, here ? "absent" : "present", fx->type);
+}
+
+static void *slot(struct shard *s, uint16_t i)
+{
+	return s->slots + (size_t)i * DSM_PAGE_SIZE;
+}
+
+static int check_slot(const struct dsm_effect *fx, struct err *e)
+{
+	if (fx->slot < DSM_SLOTS)
+		return ERR_OK;
+	return err_set(e, ERR_STATE, "effect %u uses page buffer %u of %d", fx->type, fx->slot,
+		       DSM_SLOTS);
+}
+
+static int check_data(const struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	if (s->data && s->data_bytes >= DSM_PAGE_SIZE)
+		return ERR_OK;
+	return err_set(e, ERR_PROTOCOL, "effect %u wants page data, the message brought none",
+		       fx->type);
+}
+
+static int do_send(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	bool data = fx->msg.flags & PAGE_FLAG_DATA;
+	int rc = data ? check_slot(fx, e) : ERR_OK;
+
+	if (rc)
+		return rc;
+	s->transport_ops->send(s->transport, fx->to, &fx->msg, data ? slot(s, fx->slot) : NULL,
+			       data ? DSM_PAGE_SIZE : 0);
+	return ERR_OK;
+}
+
+static int do_read_out(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	int rc = must_be(s, fx, true, e);
+
+	if (!rc)
+		rc = check_slot(fx, e);
+	return rc ? rc : s->mem_ops->read_out(s->mem, fx->page, slot(s, fx->slot), e);
+}
+
+static int do_stash(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	int rc = check_slot(fx, e);
+
+	if (!rc)
+		rc = check_data(s, fx, e);
+	if (!rc)
+		memcpy(slot(s, fx->slot), s->data, DSM_PAGE_SIZE);
+	return rc;
+}
+
+static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	const void *from = NULL;
+	int rc = must_be(s, fx, false, e);
+
+	if (!rc && fx->source == DSM_FROM_SLOT) {
+		rc = check_slot(fx, e);
+		from = slot(s, fx->slot);
+	} else if (!rc && fx->source == DSM_FROM_EVENT) {
+		rc = check_data(s, fx, e);
+		from = s->data;
+	}
+	if (!rc)
+		rc = s->mem_ops->install(s->mem, fx->page, fx->writable, from, e);
+	if (!rc)
+		account(s, fx->page, true);
+	return rc;
+}
+
+/* UNPROTECT, PROTECT, UNMAP: of a page that is here. */
+static int do_present(struct shard *s, const struct dsm_effect *fx,
+		      int (*op)(struct mem *, struct gpage, struct err *), bool stays,
+		      struct err *e)
+{
+	int rc = must_be(s, fx, true, e);
+
+	if (!rc)
+		rc = op(s->mem, fx->page, e);
+	if (!rc)
+		account(s, fx->page, stays);
+	return rc;
+}
+
+static int do_wake(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	const struct dsm_event *ev = &s->event;
+	int rc = s->mem_ops->wake(s->mem, fx->page, e);
+
+	if (ev->type == DSM_EV_FAULT && ev->fault.page.v == fx->page.v)
+		s->answered = true;
+	timing_wake(&s->timing, fx->page, ev->now, clock_ns());
+	return rc;
+}
+
+static int do_lost(struct shard *s, const struct dsm_effect *fx)
+{
+	struct err why = s->why;
+
+	if (s->event.type != DSM_EV_LOST)
+		err_set(&why, fx->reason, "member %u: %s", fx->to.v, err_sentence((int)fx->reason));
+	shard_end(s, fx->to, &why);
+	return ERR_OK;
+}
+
+static int do_effect(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	switch ((enum dsm_fx_type)fx->type) {
+	case DSM_FX_SEND:
+		return do_send(s, fx, e);
+	case DSM_FX_READ_OUT:
+		return do_read_out(s, fx, e);
+	case DSM_FX_STASH:
+		return do_stash(s, fx, e);
+	case DSM_FX_MAP:
+		return do_map(s, fx, e);
+	case DSM_FX_UNPROTECT:
+		return do_present(s, fx, s->mem_ops->unprotect, true, e);
+	case DSM_FX_PROTECT:
+		return do_present(s, fx, s->mem_ops->protect, true, e);
+	case DSM_FX_UNMAP:
+		return do_present(s, fx, s->mem_ops->drop, false, e);
+	case DSM_FX_WAKE:
+		return do_wake(s, fx, e);
+	case DSM_FX_TIMER:
+		s->deadline = fx->deadline;
+		return ERR_OK;
+	case DSM_FX_ACQUIRED:
+		s->user.acquired(s->user.context, fx->token, (int)fx->reason);
+		return ERR_OK;
+	case DSM_FX_LOST:
+		return do_lost(s, fx);
+	}
+	return err_set(e, ERR_STATE, "the core asks for an unknown effect %u", fx->type);
+}
+
+void shard_step(struct shard *s)
+{
+	s->answered = false;
+	dsm_step(s->core, &s->event, &s->effects);
+	for (uint32_t i = 0; i < s->effects.n && !shard_ended(s); i++) {
+		struct err e = {0};
+
+		if (do_effect(s, &s->effects.v[i], &e))
+			shard_fail(s, &e);
+	}
+}

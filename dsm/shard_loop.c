@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shard's thread. A round: sleep until something is to be done -> messages (they answer those
+ * who wait) -> faults -> the core's timer -> commands -> hand all that was sent to the system,
+ * once. Each part has a budget, so that none starves the others; what is left keeps the next round
+ * from sleeping. How long and how to sleep is decided in shard_wait and nowhere else.
+ *
+ * Nothing on the way of a fault allocates, takes a lock or waits.
+ */
+#include "dsm/shard.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "proto/base/clock.h"
+
+enum {
+	READY_FAULTS = 1 << 0,
+	READY_MESSAGES = 1 << 1,
+	READY_COMMANDS = 1 << 2,
+	READY_TIMER = 1 << 3,
+	READY_MAP = 1 << 4, /* no descriptor: only ever left over */
+	READY_SOURCES = 4,
+
+	FAULT_BATCH = 32,
+	FAULT_BATCHES = 4,    /* a round */
+	MESSAGE_BUDGET = 256, /* a round */
+};
+
+static int watch(struct shard *s, int fd, uint32_t ready, struct err *e)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = ready};
+
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) ? err_sys(e, errno, "epoll_ctl")
+							   : ERR_OK;
+}
+
+static int watch_all(struct shard *s, struct err *e)
+{
+	int rc = watch(s, s->mem_ops->fd(s->mem), READY_FAULTS, e);
+
+	if (!rc)
+		rc = watch(s, s->transport_ops->fd(s->transport), READY_MESSAGES, e);
+	if (!rc)
+		rc = watch(s, command_fd(s->commands), READY_COMMANDS, e);
+	if (!rc)
+		rc = watch(s, s->timer, READY_TIMER, e);
+	return rc;
+}
+
+/* Sleeps until there is work; what is ready, as a set. */
+static uint32_t shard_wait(struct shard *s)
+{
+	struct epoll_event ev[READY_SOURCES];
+	uint32_t ready = s->left;
+	int n = epoll_wait(s->epoll, ev, READY_SOURCES, s->left ? 0 : -1);
+
+	if (n < 0 && errno != EINTR) {
+		struct err e;
+
+		err_sys(&e, errno, "epoll_wait");
+		shard_fail(s, &e);
+	}
+	for (int i = 0; i < n; i++)
+		ready |= ev[i].data.u32;
+	s->left = 0;
+	return ready;
+}
+
+/* A message of the link: not the core's business. */
+static bool link_message(struct shard *s, const struct transport_event *ev)
+{
+	struct err why;
+
+	switch (ev->msg.type) {
+	case PAGE_POST:
+		if (ev->msg.epoch.v == s->config.epoch.v)
+			s->user.post(s->user.context, ev->from, ev->data, ev->bytes);
+		return true;
+	case PAGE_MEMBER_LOST:
+		err_set(&why, ERR_LOST, "member %u was lost, says member %u", ev->msg.requester.v,
+			ev->from.v);
+		if (ev->msg.epoch.v == s->config.epoch.v)
+			shard_member_lost(s, ev->msg.requester, &why);
+		return true;
+	case PAGE_PING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void message(struct shard *s, const struct transport_event *ev)
+{
+	if (link_message(s, ev))
+		return;
+	s->event = (struct dsm_event){
+		.type = DSM_EV_MSG,
+		.now = clock_ns(),
+		.msg = {.from = ev->from, .msg = ev->msg},
+	};
+	s->data = ev->data;
+	s->data_bytes = ev->bytes;
+	shard_step(s);
+	s->data = NULL;
+}
+
+static void lost(struct shard *s, const struct transport_event *ev)
+{
+	struct err why = ev->why;
+
+	err_wrap(&why, ERR_LOST, "member %u was lost", ev->from.v);
+	shard_member_lost(s, ev->from, &why);
+}
+
+static void messages(struct shard *s)
+{
+	struct transport_event ev;
+
+	for (int i = 0; i < MESSAGE_BUDGET; i++) {
+		s->transport_ops->poll(s->transport, &ev);
+		if (ev.type == TRANSPORT_NONE)
+			return;
+		if (shard_ended(s))
+			continue; /* reads on, so that the others can send their reason */
+		if (ev.type == TRANSPORT_MSG)
+			message(s, &ev);
+		else
+			lost(s, &ev);
+	}
+	s->left |= READY_MESSAGES;
+}
+
+static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
+{
+	s->event = (struct dsm_event){
+		.type = DSM_EV_FAULT,
+		.now = read,
+		.fault = {.page = f->page, .write = f->write, .thread = f->thread},
+	};
+	shard_step(s);
+	if (!s->answered)
+		timing_fault(&s->timing, f->page, read);
+}
+
+static void faults(struct shard *s)
+{
+	struct mem_fault batch[FAULT_BATCH];
+
+	for (int round = 0; round < FAULT_BATCHES; round++) {
+		int n = s->mem_ops->faults(s->mem, batch, FAULT_BATCH);
+		uint64_t now = clock_ns();
+
+		if (n < 0) {
+			struct err e;
+
+			err_set(&e, -n, "faults can no longer be read");
+			shard_fail(s, &e);
+		}
+		for (int i = 0; i < n && !shard_ended(s); i++)
+			fault(s, &batch[i], now);
+		if (n < FAULT_BATCH || shard_ended(s))
+			return;
+	}
+	s->left |= READY_FAULTS;
+}
+
+static void timer(struct shard *s)
+{
+	uint64_t expirations;
+
+	if (read(s->timer, &expirations, sizeof(expirations)) < 0)
+		return; /* set anew meanwhile */
+	s->armed = UINT64_MAX;
+	if (shard_ended(s) || clock_ns() < s->deadline)
+		return;
+	s->deadline = UINT64_MAX;
+	s->event = (struct dsm_event){.type = DSM_EV_TIMER, .now = clock_ns()};
+	shard_step(s);
+}
+
+/* A timer that fires early costs one round, setting it costs a system call: so it is only ever
+ * moved forward. */
+static void arm(struct shard *s)
+{
+	const uint64_t second = 1000000000;
+	struct itimerspec at = {.it_value = {.tv_sec = (time_t)(s->deadline / second),
+					     .tv_nsec = (long)(s->deadline % second)}};
+
+	if (s->deadline >= s->armed)
+		return;
+	if (!s->deadline)
+		at.it_value.tv_nsec = 1; /* 0 would disarm */
+	timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL);
+	s->armed = s->deadline;
+}
+
+static void post(struct shard *s, const struct command *c)
+{
+	const struct dsm_msg msg = {
+		.type = PAGE_POST,
+		.requester = s->config.self,
+		.epoch = s->config.epoch,
+	};
+
+	if (member_eq(c->to, s->config.self))
+		s->user.post(s->user.context, c->to, s->post, c->bytes);
+	else
+		s->transport_ops->send(s->transport, c->to, &msg, s->post, c->bytes);
+}
+
+/* A command for the core as its event; false: not for the core. */
+static bool command_event(const struct command *c, struct dsm_event *ev)
+{
+	*ev = (struct dsm_event){.now = clock_ns()};
+	switch ((enum command_type)c->type) {
+	case COMMAND_ACQUIRE:
+		ev->type = DSM_EV_ACQUIRE;
+		ev->acquire.page = c->page;
+		ev->acquire.pages = c->pages;
+		ev->acquire.write = c->write;
+		ev->acquire.token = c->token;
+		return true;
+	case COMMAND_RELEASE:
+		ev->type = DSM_EV_RELEASE;
+		ev->release.token = c->token;
+		return true;
+	case COMMAND_EVICT:
+		ev->type = DSM_EV_EVICT;
+		ev->evict.page = c->page;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void command(struct shard *s, const struct command *c)
+{
+	if (c->type == COMMAND_STATS) {
+		shard_stats(s, c->request);
+		s->user.answered(s->user.context, c->request);
+	} else if (c->type == COMMAND_MAP) {
+		s->map = c->request;
+	} else if (shard_ended(s)) {
+		return; /* who waits for an acquire was told by `ended` */
+	} else if (c->type == COMMAND_POST) {
+		post(s, c);
+	} else if (command_event(c, &s->event)) {
+		shard_step(s);
+	}
+}
+
+/* Those that waited at the start: a callback that posts to itself does not keep the round from
+ * ending. */
+static void commands(struct shard *s)
+{
+	uint32_t n = command_heard(s->commands);
+	struct command c;
+
+	while (n-- && command_pop(s->commands, &c, s->post))
+		command(s, &c);
+	if (command_waiting(s->commands))
+		s->left |= READY_COMMANDS;
+}
+
+static void map_on(struct shard *s)
+{
+	struct shard_map *map = s->map;
+
+	if (!map)
+		return;
+	if (shard_map_slice(s, map)) {
+		s->map = NULL;
+		s->user.answered(s->user.context, map);
+	} else {
+		s->left |= READY_MAP;
+	}
+}
+
+static void shard_round(struct shard *s)
+{
+	uint32_t ready = shard_wait(s);
+
+	if (ready & READY_MESSAGES)
+		messages(s);
+	if ((ready & READY_FAULTS) && !shard_ended(s))
+		faults(s);
+	if (ready & READY_TIMER)
+		timer(s);
+	if (ready & READY_COMMANDS)
+		commands(s);
+	map_on(s);
+	s->transport_ops->flush(s->transport);
+	if (s->timing.fresh_n)
+		timing_sent(&s->timing, clock_ns());
+	arm(s);
+}
+
+void *shard_thread(void *shard)
+{
+	struct shard *s = shard;
+	struct err e = {0};
+
+	pthread_setname_np(pthread_self(), "dsm");
+	if (watch_all(s, &e))
+		shard_fail(s, &e);
+	while (!atomic_load(&s->stop))
+		shard_round(s);
+	commands(s);
+	s->transport_ops->flush(s->transport);
+	return NULL;
+}
