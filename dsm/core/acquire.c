@@ -80,6 +80,8 @@ static void collect(struct dsm_core *core, struct dsm_acquire *a)
 	if (here == a->pages) {
 		a->held = true;
 		a->until = core->now + (uint64_t)core->config.acquire_us * 1000;
+		for (uint8_t i = 0; i < a->pages; i++)
+			dsm_hold_prolong(core, a->first + i);
 		say(core, a->token, ERR_OK);
 		return;
 	}

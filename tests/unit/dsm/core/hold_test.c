@@ -50,6 +50,35 @@ static void fresh_grant_is_kept_until_its_time_is_over(void)
 	end();
 }
 
+/* R28: a request that waits already is put off for a device, too, but not by more than acquire_us
+ * in all. */
+static void acquire_prolongs_a_hold_within_bounds(void)
+{
+	fresh_grant_and_a_rival(true);
+	rack_tick(r, 59);
+	rack_acquire(r, 1, P0, 1, true, 1);
+	CU_ASSERT_EQUAL(r->acquired[1], 1);
+	rack_tick(r, RACK_ACQUIRE_US - 1);
+	ASSERT_STATE(r, 1, P0, DSM_M);
+	rack_acquire(r, 1, P0, 1, true, 2);
+	rack_tick(r, 1);
+	ASSERT_STATE(r, 1, P0, DSM_M);
+	rack_tick(r, 1);
+	ASSERT_STATE(r, 1, P0, DSM_I);
+	end();
+}
+
+static void release_ends_a_prolonged_hold(void)
+{
+	fresh_grant_and_a_rival(true);
+	rack_acquire(r, 1, P0, 1, true, 1);
+	rack_tick(r, 200);
+	ASSERT_STATE(r, 1, P0, DSM_M);
+	rack_release(r, 1, 1);
+	ASSERT_STATE(r, 1, P0, DSM_I);
+	end();
+}
+
 /* R24: any event whose time is late enough will do. */
 static void time_of_any_event_counts(void)
 {
@@ -329,6 +358,8 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		UNIT_CASE(fresh_grant_is_kept_until_its_time_is_over),
+		UNIT_CASE(acquire_prolongs_a_hold_within_bounds),
+		UNIT_CASE(release_ends_a_prolonged_hold),
 		UNIT_CASE(time_of_any_event_counts),
 		UNIT_CASE(early_timer_asks_again),
 		UNIT_CASE(writer_is_held_against_readers_too),
