@@ -25,11 +25,7 @@ uint8_t *buffer_room(struct buffer *b, size_t n)
 
 	if (b->memory && n <= b->capacity - b->end)
 		return b->memory + b->end;
-	if (b->start < b->capacity / 2)
-		wanted += b->start; /* moving is not worth it yet: a long queue would be moved again
-				       and again */
-	else
-		move_to_front(b);
+	move_to_front(b);
 	while (capacity < wanted)
 		capacity *= 2;
 	if (capacity > b->capacity) {

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A directory can only be compared with holders that are not in the middle of something. "Loose"
+ * are members that stopped within a step (their core is ahead of their memory), are dead or ended,
+ * or exchange messages about the page with its home right now. All others must agree with an idle
+ * entry exactly.
+ */
+#include "tests/sim/check.h"
+
+#include <inttypes.h>
+
+#include "tests/sim/world.h"
+
+const char *check_effect_name(int type)
+{
+	static const char *const names[] = {
+		[DSM_FX_SEND] = "SEND",		  [DSM_FX_READ_OUT] = "READ_OUT",
+		[DSM_FX_STASH] = "STASH",	  [DSM_FX_MAP] = "MAP",
+		[DSM_FX_UNPROTECT] = "UNPROTECT", [DSM_FX_PROTECT] = "PROTECT",
+		[DSM_FX_UNMAP] = "UNMAP",	  [DSM_FX_WAKE] = "WAKE",
+		[DSM_FX_TIMER] = "TIMER",	  [DSM_FX_ACQUIRED] = "ACQUIRED",
+		[DSM_FX_LOST] = "LOST",
+	};
+	return type >= 0 && type <= DSM_FX_LOST ? names[type] : "?";
+}
+
+void book_keep(struct book *b, uint64_t value, uint64_t last_write)
+{
+	if (value != last_write)
+		return;
+	if (b->kept_value != value)
+		b->kept = 0;
+	b->kept_value = value;
+	b->kept++;
+}
+
+void book_forget(struct book *b, uint64_t value)
+{
+	if (value == b->kept_value && b->kept)
+		b->kept--;
+}
+
+void check_holder(struct world *w, unsigned m, uint16_t page)
+{
+	const struct frame *f = &w->members[m].memory.frames[page];
+	const struct gpage where = {w->space_page[page]};
+	if ((w->paused | w->dead | w->ended) & member_bit(m))
+		return;
+	const enum dsm_state state = dsm_core_state(w->members[m].core, where);
+	if (f->present != (state != DSM_I) || f->writable != (state == DSM_M))
+		world_fail(w, "I2", page, "m%u says %s, its memory says %s", m,
+			   dsm_state_name(state),
+			   f->writable	? "writable"
+			   : f->present ? "read-only"
+					: "missing");
+}
+
+/* Members whose state must be S: those that hold the page and do not own it. */
+static void check_sharers(struct world *w, uint16_t page, dsm_set sharers)
+{
+	for (; sharers; sharers &= sharers - 1) {
+		unsigned m = (unsigned)__builtin_ctzll(sharers);
+		enum dsm_state state =
+			dsm_core_state(w->members[m].core, (struct gpage){w->space_page[page]});
+		if (state != DSM_S)
+			world_fail(w, "I2", page, "m%u is in state %s and not the owner", m,
+				   dsm_state_name(state));
+	}
+}
+
+static void check_owner(struct world *w, uint16_t page, unsigned owner, dsm_set loose)
+{
+	const struct book *b = &w->books[page];
+	const enum dsm_state state =
+		dsm_core_state(w->members[owner].core, (struct gpage){w->space_page[page]});
+	if (state != DSM_O && state != DSM_E && state != DSM_M)
+		world_fail(w, "I2", page, "the directory says m%u is the owner, it is in state %s",
+			   owner, dsm_state_name(state));
+	if (state != DSM_O && b->present & ~(member_bit(owner) | loose))
+		world_fail(w, "I2", page, "m%u holds the page alone (%s), so do others", owner,
+			   dsm_state_name(state));
+}
+
+static void check_directory(struct world *w, uint16_t page)
+{
+	struct book *b = &w->books[page];
+	struct dsm_dir dir;
+	const dsm_set loose = b->unsettled | w->paused | w->dead | w->ended;
+	if ((w->paused | w->dead | w->ended) & member_bit(b->home))
+		return;
+	if (!dsm_core_dir(w->members[b->home].core, (struct gpage){w->space_page[page]}, &dir)) {
+		world_fail(w, "I2", page, "home m%u denies to be home", b->home);
+		return;
+	}
+	if (b->version_known && serial_after(b->version, dir.version))
+		world_fail(w, "I2", page, "the version went back from %u to %u", b->version,
+			   dir.version);
+	b->version = dir.version;
+	b->version_known = true;
+	if (dir.busy)
+		return;
+	if (dir.queued)
+		world_fail(w, "I5", page, "%u requests wait behind nothing", dir.queued);
+	const dsm_set owner = dir.owner.v < w->options->members ? member_bit(dir.owner.v) : 0;
+	const dsm_set holders = b->present & ~loose;
+	if (holders & ~(owner | dir.sharers))
+		world_fail(w, "I2", page,
+			   "members %#" PRIx64 " hold the page, the directory names %#" PRIx64,
+			   holders, owner | dir.sharers);
+	check_sharers(w, page, holders & ~owner);
+	if (owner & ~loose)
+		check_owner(w, page, dir.owner.v, loose);
+}
+
+/* One bit at most, and then nobody else may read. */
+static void check_rights(struct world *w, uint16_t page)
+{
+	const struct book *b = &w->books[page];
+	if (b->writable && (b->writable & (b->writable - 1) || b->present != b->writable))
+		world_fail(w, "I1", page, "writable at %#" PRIx64 ", present at %#" PRIx64,
+			   b->writable, b->present);
+}
+
+static void check_kept(struct world *w, uint16_t page)
+{
+	const struct book *b = &w->books[page];
+	const uint64_t last = oracle_read(&w->oracle, page);
+	if (!b->present && last && !w->dead && !(b->kept && b->kept_value == last))
+		world_fail(w, "I4", page, "the last write, %" PRIu64 ", is nowhere any more", last);
+}
+
+void check_page(struct world *w, uint16_t page)
+{
+	check_rights(w, page);
+	check_directory(w, page);
+	check_kept(w, page);
+}
+
+enum page_class check_class(int type)
+{
+	static const uint8_t classes[] = {
+#define X(code, name, class) [code] = PAGE_CLASS_##class,
+		PAGE_TYPES(X)
+#undef X
+	};
+	return classes[type];
+}
+
+/*
+ * A request causes forwards and replies, a forward only replies. A reply ends a transaction; what
+ * waited for that may begin then. Other pages do not count: any step may also do what has become
+ * due. A device that waits for the page asks again when it leaves.
+ */
+static bool class_allowed(const struct world *w, unsigned m, const struct dsm_msg *msg)
+{
+	const struct member *mb = &w->members[m];
+	const struct cause *cause = &mb->cause;
+	const enum page_class sent = check_class(msg->type);
+	if (sent == PAGE_CLASS_LINK)
+		return cause->type == DSM_EV_LOST ||
+		       (cause->type == DSM_EV_MSG && cause->msg_class == PAGE_CLASS_LINK);
+	if (cause->type != DSM_EV_MSG || cause->page != world_page(w, msg->page))
+		return true;
+	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_REQUEST)
+		return device_waits(w, m, cause->page);
+	return cause->msg_class == PAGE_CLASS_REPLY || sent > cause->msg_class;
+}
+
+/* Requests and UNBLOCK go to the home of the page; forwards and PUT_ACK come from there. */
+static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const struct book *b = &w->books[world_page(w, fx->msg.page)];
+	const uint8_t type = fx->msg.type;
+	if (check_class(type) == PAGE_CLASS_REQUEST || type == PAGE_UNBLOCK)
+		return fx->to.v == b->home;
+	if (check_class(type) == PAGE_CLASS_FORWARD || type == PAGE_PUT_ACK)
+		return m == b->home;
+	return fx->to.v == fx->msg.requester.v;
+}
+
+static const char *send_fault(const struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const struct dsm_msg *msg = &fx->msg;
+	const unsigned members = w->options->members;
+	if (fx->to.v >= members)
+		return "to nobody";
+	if (fx->to.v == m)
+		return "to itself";
+	if (msg->type < PAGE_GET_S || msg->type > PAGE_TYPE_LAST || msg->type == PAGE_PING ||
+	    msg->type == PAGE_POST)
+		return "of a type that is not the core's";
+	if (msg->epoch.v != w->tuning.epoch)
+		return "of another epoch";
+	if (msg->requester.v >= members)
+		return "on behalf of nobody";
+	if (msg->type == PAGE_MEMBER_LOST)
+		return w->dead & member_bit(msg->requester.v) ? NULL
+							      : "about a loss that never was";
+	if (msg->pages != 1 || world_page(w, msg->page) == WORLD_NO_PAGE)
+		return "about pages nobody asked for";
+	if (!class_allowed(w, m, msg))
+		return "of a class its cause does not allow";
+	if (!way_allowed(w, m, fx))
+		return "that does not go this way";
+	if (msg->flags & PAGE_FLAG_DATA && msg->type != PAGE_GRANT && msg->type != PAGE_PUT)
+		return "with data";
+	if (msg->flags & PAGE_FLAG_DATA && msg->flags & PAGE_FLAG_ZERO)
+		return "with data and without";
+	return msg->acks >= members ? "with too many acks" : NULL;
+}
+
+void check_send(struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const char *fault = send_fault(w, m, fx);
+	if (fault)
+		world_fail(w, "I7", -1, "m%u sends a message %s (type %u to m%u)", m, fault,
+			   fx->msg.type, fx->to.v);
+}
+
+/* Everybody else may be served first, each with the longest delays there are. */
+static uint64_t wait_bound(const struct world *w)
+{
+	const struct tuning *t = &w->tuning;
+	const uint64_t turn = 6 * (t->base + t->jitter + t->tail_delay + 10 * t->pause_time) +
+			      t->timer_delay + 100000 +
+			      64 * (uint64_t)1000 * (t->hold_us + t->acquire_us);
+	return turn * w->options->members * (t->threads + t->devices + 1);
+}
+
+void check_waits(struct world *w)
+{
+	const uint64_t bound = wait_bound(w);
+	for (unsigned m = 0; m < w->options->members; m++) {
+		if ((w->dead | w->ended) & member_bit(m))
+			continue;
+		for (unsigned i = 0; i < w->tuning.threads; i++) {
+			const struct thread *t = &w->members[m].threads[i];
+			if (t->state == THREAD_STALLED && w->now - t->since > bound)
+				world_fail(w, "I5", t->stalled_on,
+					   "thread %u of m%u has waited for %" PRIu64 " ns", i, m,
+					   w->now - t->since);
+		}
+	}
+}
+
+static void rest_member(struct world *w, unsigned m)
+{
+	struct member *mb = &w->members[m];
+	struct dsm_core_stats stats;
+	for (unsigned i = 0; i < w->tuning.threads; i++)
+		if (mb->threads[i].state != THREAD_IDLE)
+			world_fail(w, "I5", mb->threads[i].stalled_on,
+				   "thread %u of m%u waits for ever", i, m);
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		if (mb->devices[i].state != DEVICE_IDLE)
+			world_fail(w, "I5", mb->devices[i].first, "device %u of m%u waits for ever",
+				   i, m);
+	if (dsm_core_pending(mb->core))
+		world_fail(w, "I5", -1, "m%u still has %u transactions", m,
+			   dsm_core_pending(mb->core));
+	dsm_core_stats(mb->core, &stats);
+	if (stats.stale_epoch != mb->stale_given)
+		world_fail(w, "I7", -1,
+			   "m%u dropped %" PRIu64 " messages of other epochs of %" PRIu64, m,
+			   stats.stale_epoch, mb->stale_given);
+	if (stats.refused != mb->odd_given)
+		world_fail(w, "I7", -1,
+			   "m%u refused %" PRIu64 " events, %" PRIu64 " were to be refused", m,
+			   stats.refused, mb->odd_given);
+}
+
+static void rest_page(struct world *w, uint16_t page)
+{
+	const struct book *b = &w->books[page];
+	struct dsm_dir dir;
+	if (b->unsettled)
+		world_fail(w, "I5", page, "messages are under way although the clock is empty");
+	if (!dsm_core_dir(w->members[b->home].core, (struct gpage){w->space_page[page]}, &dir))
+		return;
+	if (dir.busy || dir.queued)
+		world_fail(w, "I5", page, "the directory is busy for ever (%u queued)", dir.queued);
+	const uint64_t last = oracle_read(&w->oracle, page);
+	if (last && (dir.owner.v >= w->options->members || !(b->present & member_bit(dir.owner.v))))
+		world_fail(w, "I4", page, "the owner of the last write has no copy");
+	for (unsigned m = 0; m < w->options->members; m++) {
+		const struct frame *f = &w->members[m].memory.frames[page];
+		check_holder(w, m, page);
+		if (f->present && f->value != last)
+			world_fail(w, "I3", page,
+				   "m%u holds %" PRIu64 ", the last write was %" PRIu64, m,
+				   f->value, last);
+	}
+	check_page(w, page);
+}
+
+static void rest_survivor(struct world *w, unsigned m)
+{
+	if (!w->members[m].ended)
+		world_fail(w, "I6", -1, "m%u never said that the space ended", m);
+}
+
+void check_rest(struct world *w)
+{
+	for (unsigned m = 0; m < w->options->members && !w->failure.set; m++) {
+		if (w->dead & member_bit(m))
+			continue;
+		if (w->dead)
+			rest_survivor(w, m);
+		else
+			rest_member(w, m);
+	}
+	for (unsigned p = 0; p < w->options->pages && !w->failure.set && !w->dead; p++)
+		rest_page(w, (uint16_t)p);
+}

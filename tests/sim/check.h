@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The invariants, checked for the touched pages after every step and for all pages at rest:
+ *
+ *  I1  One writer or many readers, by the rights the fake memories really give.
+ *  I2  Directory and holders agree: where an entry is idle, its owner is O, E or M, all others that
+ * hold the page are S and named in sharers; what a core says it holds is what its memory maps;
+ * versions never go back. I3  A read returns the last write: every page that is present holds what
+ * the oracle holds. I4  Nothing is lost: the last write of each page is in some memory, slot or
+ * message. I5  Nothing waits for ever: stalls end within a bound, and when load stops the rack
+ * comes to rest: nothing pending, busy, queued. I6  A loss ends the space: each survivor says LOST
+ * once, naming a dead member; no effect follows, no thread is woken. I7  Messages and effects are
+ * legal: classes, addressees, data, slots, bounds; the core refuses and drops what it must, and
+ * nothing else. I8  A grant is kept for the hold time. I9  What a device acquired is there, and
+ * stays for the time promised. M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
+ */
+#ifndef CELLULAR_SIM_CHECK_H
+#define CELLULAR_SIM_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dsm/core/core.h"
+#include "tests/sim/clock.h"
+
+struct world;
+
+/* What the invariants need to know of a page, kept up to date by memory.c and link.c. */
+struct book {
+	dsm_set present;   /* members whose memory maps it */
+	dsm_set writable;  /* ... for writing */
+	dsm_set unsettled; /* members with messages about it to or from its home under way */
+	uint16_t *letters; /* of each member: how many */
+	uint64_t kept_value;
+	uint32_t kept;	  /* slots and messages under way with kept_value in them */
+	uint32_t version; /* last seen in the directory */
+	bool version_known;
+	uint8_t home;
+};
+
+/* A slot or a message holds `value`. Only the last write counts: its number is new, so the count
+ * starts anew. */
+void book_keep(struct book *b, uint64_t value, uint64_t last_write);
+void book_forget(struct book *b, uint64_t value);
+
+void check_page(struct world *w, uint16_t page);
+void check_holder(struct world *w, unsigned m, uint16_t page);
+
+/* Legality of a SEND that member m is about to do. */
+void check_send(struct world *w, unsigned m, const struct dsm_effect *fx);
+
+/* No thread has waited too long. */
+void check_waits(struct world *w);
+
+/* All load has stopped and the clock is empty. */
+void check_rest(struct world *w);
+
+const char *check_effect_name(int type);
+enum page_class check_class(int type);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Virtual time: a heap of everything that is going to happen. Events of the same instant come out
+ * in the order they were put in, so that a run depends on nothing but its seed.
+ */
+#ifndef CELLULAR_SIM_CLOCK_H
+#define CELLULAR_SIM_CLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum clock_kind {
+	CLOCK_LETTER,	/* the head of the link other -> member arrives */
+	CLOCK_THREAD,	/* thread `index` runs (on) */
+	CLOCK_FAULT,	/* the fault message of thread `index` is read by the member's engine */
+	CLOCK_TIMER,	/* the deadline the core asked for */
+	CLOCK_SPURIOUS, /* a TIMER nobody asked for */
+	CLOCK_RESUME,	/* a member that was slow within its effects goes on */
+	CLOCK_DEVICE,	/* device `index` does its next thing */
+	CLOCK_EVICT,	/* some page is to be given back */
+	CLOCK_STALE,	/* a message of another epoch turns up */
+	CLOCK_ODD,	/* an event the core must refuse */
+	CLOCK_LOST,	/* member is told that `other` is lost */
+};
+
+struct clock_event {
+	uint64_t time;	     /* ns */
+	uint64_t order;	     /* set by clock_push */
+	uint8_t kind;	     /* enum clock_kind */
+	uint8_t member;	     /* whom it happens to */
+	uint8_t other;	     /* LETTER: sender, LOST: the dead */
+	bool write;	     /* FAULT */
+	uint16_t index;	     /* THREAD, FAULT, DEVICE */
+	uint16_t page;	     /* FAULT */
+	uint32_t generation; /* FAULT, TIMER: which one; an older one is void */
+};
+
+struct clock {
+	struct clock_event *heap;
+	size_t n;
+	size_t room;
+	uint64_t order;
+};
+
+void clock_push(struct clock *c, struct clock_event event);
+bool clock_pop(struct clock *c, struct clock_event *out); /* false: nothing is going to happen */
+void clock_clear(struct clock *c);			  /* forgets all events, keeps the memory */
+void clock_free(struct clock *c);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/link.h"
+
+#include <stdlib.h>
+
+#include "tests/sim/world.h"
+
+void links_init(struct links *l, unsigned members)
+{
+	*l = (struct links){.members = members};
+	l->v = calloc((size_t)members * members, sizeof(*l->v));
+	if (!l->v)
+		abort();
+}
+
+void links_clear(struct links *l)
+{
+	for (size_t i = 0; i < (size_t)l->members * l->members; i++)
+		l->v[i] = (struct link){.ring = l->v[i].ring, .room = l->v[i].room};
+	l->last = 0;
+}
+
+void links_free(struct links *l)
+{
+	for (size_t i = 0; i < (size_t)l->members * l->members; i++)
+		free(l->v[i].ring);
+	free(l->v);
+}
+
+struct link *links_at(struct links *l, unsigned from, unsigned to)
+{
+	return &l->v[(size_t)from * l->members + to];
+}
+
+static void grow(struct link *link)
+{
+	uint32_t room = link->room ? 2 * link->room : 8;
+	struct letter *ring = malloc(room * sizeof(*ring));
+	if (!ring)
+		abort();
+	for (uint32_t i = 0; i < link->n; i++)
+		ring[i] = link->ring[(link->head + i) & (link->room - 1)];
+	free(link->ring);
+	link->ring = ring;
+	link->room = room;
+	link->head = 0;
+}
+
+static struct letter *letter_at(const struct link *link, uint32_t i)
+{
+	return &link->ring[(link->head + i) & (link->room - 1)];
+}
+
+static void schedule(struct world *w, unsigned from, unsigned to)
+{
+	const struct link *link = links_at(&w->links, from, to);
+	const uint64_t arrival = link->n ? letter_at(link, 0)->arrival : 0;
+	if (link->n)
+		clock_push(&w->clock,
+			   (struct clock_event){.time = arrival > w->now ? arrival : w->now,
+						.kind = CLOCK_LETTER,
+						.member = (uint8_t)to,
+						.other = (uint8_t)from});
+	else if (link->cut)
+		clock_push(&w->clock,
+			   (struct clock_event){.time = w->now + rng_below(&w->rng, 3000000),
+						.kind = CLOCK_LOST,
+						.member = (uint8_t)to,
+						.other = (uint8_t)from});
+}
+
+static uint64_t draw_arrival(struct world *w, const struct link *link)
+{
+	const struct tuning *t = &w->tuning;
+	uint64_t delay = t->base;
+	if (t->jitter)
+		delay += rng_below(&w->rng, (uint32_t)t->jitter);
+	if (rng_chance(&w->rng, t->tail)) {
+		delay += rng_below(&w->rng, (uint32_t)t->tail_delay);
+		w->figures.done[SIM_DELAY]++;
+	}
+	uint64_t arrival = w->now + delay;
+	if (arrival < link->last)
+		arrival = link->last;
+	if (arrival < w->links.last) {
+		if (w->options->faults & 1 << SIM_REORDER)
+			w->figures.done[SIM_REORDER]++;
+		else
+			arrival = w->links.last;
+	}
+	return arrival;
+}
+
+/* Keeps the account of letters and data under way, a page and a pair (home, other). */
+static void account(struct world *w, unsigned from, unsigned to, const struct letter *letter,
+		    int by)
+{
+	uint16_t page = world_page(w, letter->msg.page);
+	if (page == WORLD_NO_PAGE)
+		return;
+	struct book *b = &w->books[page];
+	if (letter->msg.flags & PAGE_FLAG_DATA && by > 0)
+		book_keep(b, letter->data, oracle_read(&w->oracle, page));
+	else if (letter->msg.flags & PAGE_FLAG_DATA)
+		book_forget(b, letter->data);
+	unsigned other = from == b->home ? to : from;
+	if (from != b->home && to != b->home)
+		return;
+	b->letters[other] = (uint16_t)(b->letters[other] + by);
+	b->unsettled = b->letters[other] ? b->unsettled | member_bit(other)
+					 : b->unsettled & ~member_bit(other);
+}
+
+void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg *msg,
+	       uint64_t data)
+{
+	struct link *link = links_at(&w->links, from, to);
+	struct letter letter = {.msg = *msg, .data = data, .arrival = draw_arrival(w, link)};
+	if (w->dead & member_bit(to))
+		return;
+	if (link->n == link->room)
+		grow(link);
+	*letter_at(link, link->n++) = letter;
+	link->last = letter.arrival;
+	if (letter.arrival > w->links.last)
+		w->links.last = letter.arrival;
+	if (link->n > w->links.longest)
+		w->links.longest = link->n;
+	link->sample = letter;
+	link->used = true;
+	account(w, from, to, &letter, 1);
+	if (link->n == 1)
+		schedule(w, from, to);
+}
+
+struct letter link_take(struct world *w, unsigned from, unsigned to)
+{
+	struct link *link = links_at(&w->links, from, to);
+	struct letter letter = *letter_at(link, 0);
+	link->head = (link->head + 1) & (link->room - 1);
+	link->n--;
+	account(w, from, to, &letter, -1);
+	schedule(w, from, to);
+	return letter;
+}
+
+void link_cut(struct world *w, unsigned from, unsigned to)
+{
+	struct link *link = links_at(&w->links, from, to);
+	uint32_t keep = link->n ? rng_below(&w->rng, link->n + 1) : 0;
+	for (uint32_t i = keep; i < link->n; i++)
+		account(w, from, to, letter_at(link, i), -1);
+	link->n = keep;
+	link->cut = true;
+	if (!keep)
+		schedule(w, from, to);
+}
+
+void link_drain(struct world *w, unsigned from, unsigned to)
+{
+	struct link *link = links_at(&w->links, from, to);
+	for (uint32_t i = 0; i < link->n; i++)
+		account(w, from, to, letter_at(link, i), -1);
+	link->n = 0;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cellsim: see tests/sim/README.md. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "dsm/core/bug.h"
+#include "proto/base/err.h"
+#include "tests/sim/options.h"
+#include "tests/sim/report.h"
+#include "tests/sim/world.h"
+
+enum { EXIT_CLEAN = 0, EXIT_VIOLATED = 1, EXIT_USAGE = 2 };
+
+static double seconds_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Runs a seed again, this time writing; what comes out must be the same. */
+static bool replay(struct world *w, uint64_t seed)
+{
+	const struct figures figures = w->figures;
+	const struct failure first = w->failure;
+	const uint64_t digest = w->digest;
+	world_run(w, seed, TRANSCRIPT_KEEP);
+	w->figures = figures;
+	if (w->digest == digest && w->failure.step == first.step)
+		return true;
+	w->failure = (struct failure){.set = true,
+				      .seed = seed,
+				      .step = w->steps,
+				      .invariant = "replay",
+				      .page = -1,
+				      .text = "the seed did not replay"};
+	return false;
+}
+
+static void run_seeds(struct world *w, struct report *r)
+{
+	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
+		r->seeds++;
+		if (world_run(w, seed, TRANSCRIPT_OFF))
+			continue;
+		replay(w, seed);
+		report_failure(r, w);
+	}
+}
+
+/* Three runs: one silent, two that write. */
+static void run_replays(struct world *w, struct report *r)
+{
+	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
+		r->seeds++;
+		world_run(w, seed, TRANSCRIPT_OFF);
+		bool same = replay(w, seed);
+		const uint64_t digest = w->transcript.digest, lines = w->transcript.lines;
+		same = replay(w, seed) && same && w->transcript.digest == digest &&
+		       w->transcript.lines == lines;
+		printf("seed %" PRIu64 ": %" PRIu64 " lines, digest %016" PRIx64 "%s\n", seed,
+		       lines, digest, same ? "" : " DIFFERS");
+		if (!same)
+			w->failure = (struct failure){.set = true,
+						      .seed = seed,
+						      .invariant = "replay",
+						      .page = -1,
+						      .text = "the seed did not replay"};
+		if (w->failure.set)
+			report_failure(r, w);
+	}
+}
+
+static void trace(struct world *w, struct report *r)
+{
+	r->seeds++;
+	if (!world_run(w, w->options->trace_seed, TRANSCRIPT_PRINT)) {
+		r->violations++;
+		r->failures[0] = w->failure;
+	}
+}
+
+static void list_bugs(void)
+{
+	for (unsigned i = 0; dsm_bug_names[i]; i++)
+		puts(dsm_bug_names[i]);
+}
+
+/* Every planted bug must be found; says by which invariant, and after how many seeds. */
+static void check_bugs(struct world *w, struct report *r)
+{
+	for (unsigned i = 0; dsm_bug_names[i]; i++) {
+		uint64_t seed = w->options->seed_first;
+		dsm_bug_select(dsm_bug_names[i]);
+		while (seed <= w->options->seed_last && world_run(w, seed, TRANSCRIPT_OFF))
+			seed++;
+		r->seeds += seed - w->options->seed_first + 1;
+		if (seed <= w->options->seed_last) {
+			printf("%-24s found: seed %" PRIu64 ", step %" PRIu64 ", %s: %s\n",
+			       dsm_bug_names[i], seed, w->failure.step, w->failure.invariant,
+			       w->failure.text);
+			continue;
+		}
+		printf("%-24s NOT FOUND\n", dsm_bug_names[i]);
+		r->violations++;
+	}
+	dsm_bug_select(NULL);
+}
+
+static void run(struct world *w, struct report *r)
+{
+	const double begin = seconds_now();
+	if (w->options->trace)
+		trace(w, r);
+	else if (w->options->check_bugs)
+		check_bugs(w, r);
+	else if (w->options->check_replay)
+		run_replays(w, r);
+	else
+		run_seeds(w, r);
+	r->seconds = seconds_now() - begin;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	if (options_parse(&options, argc, argv))
+		return EXIT_USAGE;
+	if (options.help || options.list_bugs) {
+		options.help ? options_usage() : list_bugs();
+		return EXIT_CLEAN;
+	}
+	if (dsm_bug_select(options.bug)) {
+		fprintf(stderr, "cellsim: --bug: no bug is named '%s' (--list-bugs)\n",
+			options.bug);
+		return EXIT_USAGE;
+	}
+	struct world *w = malloc(sizeof(*w));
+	struct report *r = calloc(1, sizeof(*r));
+	if (!w || !r)
+		return EXIT_VIOLATED;
+	world_init(w, &options);
+	run(w, r);
+	report_print(r, w);
+	const int status = r->violations ? EXIT_VIOLATED : EXIT_CLEAN;
+	world_free(w);
+	free(w);
+	free(r);
+	return status;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/err.h"
+#include "proto/ids.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SCALE_DEFAULT = 10 };
+#else
+enum { SCALE_DEFAULT = 100 };
+#endif
+
+enum {
+	OPT_MEMBERS = 256,
+	OPT_PAGES,
+	OPT_STEPS,
+	OPT_SEEDS,
+	OPT_FAULTS,
+	OPT_BUG,
+	OPT_HOLD,
+	OPT_TRACE
+};
+
+static const char *const fault_names[] = {
+#define X(name, word, text) #word,
+	SIM_FAULTS(X)
+#undef X
+};
+
+void options_usage(void)
+{
+	puts("usage: cellsim [OPTION]...\n"
+	     "Runs the coherence core of a whole rack in one thread and checks it after every "
+	     "step.\n\n"
+	     "  --members N     members of the space, 1..64 (4)\n"
+	     "  --pages P       pages used, 1..1024 (16)\n"
+	     "  --steps S       messages and faults given to cores, a seed (20000)\n"
+	     "  --seeds A-B     seeds to run (1-100)\n"
+	     "  --faults LIST   all, none, or some of the following, with commas (all)");
+#define X(name, word, text) printf("                  %-8s %s\n", #word, text);
+	SIM_FAULTS(X)
+#undef X
+	puts("  --hold-us N     hold time (each seed draws its own)\n"
+	     "  --bug NAME      switch a planted bug on\n"
+	     "  --list-bugs     print the planted bugs and end\n"
+	     "  --check-bugs    each planted bug must be found within the seeds\n"
+	     "  --check-replay  run each seed twice: the transcripts must be the same\n"
+	     "  --trace SEED    print the whole transcript of one seed\n"
+	     "  --scaled        scale seeds by $CELLULAR_TEST_SCALE percent (100; 10 under "
+	     "sanitizers)\n"
+	     "  --json          figures as JSON\n"
+	     "Ends with 0 (clean), 1 (an invariant was violated) or 2 (usage).");
+}
+
+static int bad(const char *option, const char *value)
+{
+	fprintf(stderr, "cellsim: --%s: '%s' is out of range\n", option, value);
+	return ERR_INVALID;
+}
+
+static bool number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
+{
+	char *end;
+	errno = 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	*out = strtoull(text, &end, 10);
+	return !errno && !*end && *out >= low && *out <= high;
+}
+
+/* "A-B", or "A" alone. */
+static bool seeds(char *text, struct options *out)
+{
+	char *dash = strchr(text, '-');
+	if (dash)
+		*dash = '\0';
+	return number(text, 0, UINT64_MAX - 1, &out->seed_first) &&
+	       number(dash ? dash + 1 : text, out->seed_first, UINT64_MAX - 1, &out->seed_last);
+}
+
+static bool faults(char *text, unsigned *out)
+{
+	*out = 0;
+	if (!strcmp(text, "none"))
+		return true;
+	for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) {
+		unsigned bit = 0;
+		for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+			if (!strcmp(word, fault_names[i]))
+				bit = 1u << i;
+		if (!strcmp(word, "all"))
+			bit = SIM_FAULTS_ALL;
+		if (!bit)
+			return false;
+		*out |= bit;
+	}
+	return *out != 0;
+}
+
+static int take(struct options *out, int option, const char *name, char *value)
+{
+	uint64_t n = 0;
+	bool good = true;
+	switch (option) {
+	case OPT_MEMBERS:
+		good = number(value, 1, DSM_MEMBERS_MAX, &n);
+		out->members = (unsigned)n;
+		break;
+	case OPT_PAGES:
+		good = number(value, 1, SIM_PAGES_MAX, &n);
+		out->pages = (unsigned)n;
+		break;
+	case OPT_STEPS:
+		good = number(value, 1, 1000000000000, &out->steps);
+		break;
+	case OPT_SEEDS:
+		good = seeds(value, out);
+		break;
+	case OPT_FAULTS:
+		good = faults(value, &out->faults);
+		break;
+	case OPT_BUG:
+		out->bug = value;
+		break;
+	case OPT_HOLD:
+		good = number(value, 0, 1000000, &n);
+		out->hold_us = (int64_t)n;
+		break;
+	case OPT_TRACE:
+		good = number(value, 0, UINT64_MAX - 1, &out->trace_seed);
+		out->trace = true;
+		break;
+	}
+	return good ? 0 : bad(name, value);
+}
+
+/* CELLULAR_TEST_SCALE: percent of the seeds to run, at least one. */
+static int scale(struct options *out)
+{
+	const char *text = getenv("CELLULAR_TEST_SCALE");
+	uint64_t percent = SCALE_DEFAULT;
+	if (text && *text && !number(text, 1, 100000, &percent)) {
+		fprintf(stderr, "cellsim: CELLULAR_TEST_SCALE: '%s' is no percentage\n", text);
+		return ERR_INVALID;
+	}
+	uint64_t n = (out->seed_last - out->seed_first + 1) * percent / 100;
+	out->seed_last = out->seed_first + (n ? n : 1) - 1;
+	return 0;
+}
+
+int options_parse(struct options *out, int argc, char **argv)
+{
+	static int flag;
+	static const struct option table[] = {
+		{"members", required_argument, NULL, OPT_MEMBERS},
+		{"pages", required_argument, NULL, OPT_PAGES},
+		{"steps", required_argument, NULL, OPT_STEPS},
+		{"seeds", required_argument, NULL, OPT_SEEDS},
+		{"faults", required_argument, NULL, OPT_FAULTS},
+		{"bug", required_argument, NULL, OPT_BUG},
+		{"hold-us", required_argument, NULL, OPT_HOLD},
+		{"trace", required_argument, NULL, OPT_TRACE},
+		{"list-bugs", no_argument, NULL, 'l'},
+		{"check-bugs", no_argument, NULL, 'b'},
+		{"check-replay", no_argument, NULL, 'r'},
+		{"scaled", no_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	*out = (struct options){.members = 4,
+				.pages = 16,
+				.steps = 20000,
+				.seed_first = 1,
+				.seed_last = 100,
+				.faults = SIM_FAULTS_ALL,
+				.hold_us = -1};
+	int option, status = 0;
+	while (!status && (option = getopt_long(argc, argv, "h", table, &flag)) != -1) {
+		switch (option) {
+		case '?':
+			return ERR_INVALID;
+		case 'l':
+			out->list_bugs = true;
+			break;
+		case 'b':
+			out->check_bugs = true;
+			break;
+		case 'r':
+			out->check_replay = true;
+			break;
+		case 's':
+			out->scaled = true;
+			break;
+		case 'j':
+			out->json = true;
+			break;
+		case 'h':
+			out->help = true;
+			break;
+		default:
+			status = take(out, option, table[flag].name, optarg);
+		}
+	}
+	if (!status && optind < argc)
+		status = bad("", argv[optind]);
+	return status ? status : out->scaled ? scale(out) : 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run of the simulator is asked to do. */
+#ifndef CELLULAR_SIM_OPTIONS_H
+#define CELLULAR_SIM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Faults a run may be given; bit 1 << SIM_x. */
+#define SIM_FAULTS(X)                                                                              \
+	X(DELAY, delay,                                                                            \
+	  "message delays differ; without reorder, all messages still arrive in the order they "   \
+	  "were sent")                                                                             \
+	X(REORDER, reorder, "messages of different pairs overtake each other")                     \
+	X(CRASH, crash,                                                                            \
+	  "a member dies, what it sent arrives in part, the others learn it one by one")           \
+	X(EVICT, evict, "pages and copies are given back at any time")                             \
+	X(EPOCH, epoch, "messages of another epoch turn up; so do events the core has to refuse")  \
+	X(SLOW, slow, "members stop between two effects, threads and timers come late")
+
+enum sim_fault {
+#define X(name, word, text) SIM_##name,
+	SIM_FAULTS(X)
+#undef X
+		SIM_FAULT_KINDS,
+};
+
+enum { SIM_FAULTS_ALL = (1 << SIM_FAULT_KINDS) - 1, SIM_PAGES_MAX = 1024 };
+
+struct options {
+	unsigned members;    /* 1 .. DSM_MEMBERS_MAX */
+	unsigned pages;	     /* 1 .. SIM_PAGES_MAX: pages that are used */
+	uint64_t steps;	     /* a seed */
+	uint64_t seed_first; /* seeds, both included */
+	uint64_t seed_last;
+	unsigned faults; /* bits of enum sim_fault */
+	const char *bug; /* planted bug, or NULL */
+	int64_t hold_us; /* -1: each seed draws its own */
+	uint64_t trace_seed;
+	bool trace;
+	bool json;
+	bool list_bugs;
+	bool check_bugs;   /* every planted bug must be found */
+	bool check_replay; /* every seed twice: same transcript */
+	bool scaled;	   /* numbers are scaled by CELLULAR_TEST_SCALE */
+	bool help;
+};
+
+/* Fills *out from the command line. 0, or ERR_INVALID after a sentence on stderr. */
+int options_parse(struct options *out, int argc, char **argv);
+void options_usage(void);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const fault_names[] = {
+#define X(name, word, text) #word,
+	SIM_FAULTS(X)
+#undef X
+};
+
+/* On stderr, so that JSON on stdout stays JSON. The transcript is shown of the first one only. */
+void report_failure(struct report *r, const struct world *w)
+{
+	const struct failure *f = &w->failure;
+	if (r->violations < REPORT_FAILURES_MAX)
+		r->failures[r->violations] = *f;
+	if (!r->violations++)
+		transcript_show_last(&w->transcript, stderr);
+	fprintf(stderr, "seed %" PRIu64 ", step %" PRIu64 ", page %d: %s violated: %s\n", f->seed,
+		f->step, f->page, f->invariant, f->text);
+}
+
+static uint64_t all_faults(const struct figures *f)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+		sum += f->done[i];
+	return sum;
+}
+
+static double per_cent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static double rate(const struct report *r, const struct figures *f)
+{
+	return r->seconds > 0 ? (double)f->steps / r->seconds : 0;
+}
+
+/* The sentences hold no character that JSON would want escaped: they are made of our own words and
+ * numbers. */
+static void print_json(const struct report *r, const struct world *w)
+{
+	const struct figures *f = &w->figures;
+	printf("{\"members\": %u, \"pages\": %u, \"seeds\": %" PRIu64 ", \"steps\": %" PRIu64
+	       ", \"faults_done\": %" PRIu64 ", \"violations\": %" PRIu64 ", \"seconds\": %.3f",
+	       w->options->members, w->options->pages, r->seeds, f->steps, all_faults(f),
+	       r->violations, r->seconds);
+	printf(", \"steps_per_second\": %.0f, \"page_faults\": %" PRIu64 ", \"retries\": %" PRIu64
+	       ", \"requests\": %" PRIu64 ", \"collided\": %" PRIu64 ", \"held_back\": %" PRIu64
+	       ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"acquires\": %" PRIu64,
+	       rate(r, f), f->page_faults, f->retries, f->requests, f->collided, f->held_back,
+	       f->reads, f->writes, f->acquires);
+	printf(", \"faults\": {");
+	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+		printf("%s\"%s\": %" PRIu64, i ? ", " : "", fault_names[i], f->done[i]);
+	printf("}, \"failures\": [");
+	for (uint64_t i = 0; i < r->violations && i < REPORT_FAILURES_MAX; i++)
+		printf("%s{\"seed\": %" PRIu64 ", \"step\": %" PRIu64
+		       ", \"invariant\": \"%s\", \"page\": %d, \"text\": \"%s\"}",
+		       i ? ", " : "", r->failures[i].seed, r->failures[i].step,
+		       r->failures[i].invariant, r->failures[i].page, r->failures[i].text);
+	puts("]}");
+}
+
+static void print_text(const struct report *r, const struct world *w)
+{
+	const struct figures *f = &w->figures;
+	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " faults done, %" PRIu64
+	       " violations, %.2f s (%.0f steps/s)\n",
+	       r->seeds, f->steps, all_faults(f), r->violations, r->seconds, rate(r, f));
+	printf("%u members, %u pages: %" PRIu64 " page faults (longest wait %.3f ms), %" PRIu64
+	       " retries (at most %" PRIu64 " of one instruction), %" PRIu64 " reads, %" PRIu64
+	       " writes, %" PRIu64 " acquires\n",
+	       w->options->members, w->options->pages, f->page_faults, (double)f->wait_max / 1e6,
+	       f->retries, f->retries_max, f->reads, f->writes, f->acquires);
+	printf("%" PRIu64 " requests, %.0f %% collided at home; %" PRIu64 " held back; %" PRIu64
+	       " overtaken messages; longest queue of a link %u;",
+	       f->requests, per_cent(f->collided, f->requests), f->held_back, f->stale_version,
+	       w->links.longest);
+	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+		printf(" %s %" PRIu64 "%s", fault_names[i], f->done[i],
+		       i + 1 < SIM_FAULT_KINDS ? "," : "\n");
+}
+
+void report_print(const struct report *r, const struct world *w)
+{
+	if (w->options->json)
+		print_json(r, w);
+	else
+		print_text(r, w);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run prints: figures as text or JSON, and each failing seed with the end of its transcript.
+ */
+#ifndef CELLULAR_SIM_REPORT_H
+#define CELLULAR_SIM_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/sim/world.h"
+
+enum { REPORT_FAILURES_MAX = 20 };
+
+struct report {
+	uint64_t seeds;
+	uint64_t violations;
+	struct failure failures[REPORT_FAILURES_MAX]; /* the first ones */
+	double seconds;
+};
+
+void report_failure(struct report *r, const struct world *w);
+void report_print(const struct report *r, const struct world *w);
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/step.h"
+
+#include <inttypes.h>
+
+#include "tests/sim/world.h"
+
+static const char *type_name(int type)
+{
+	static const char *const names[] = {
+#define X(code, name, class) [code] = #name,
+		PAGE_TYPES(X)
+#undef X
+	};
+	return type > 0 && type <= PAGE_TYPE_LAST ? names[type] : "?";
+}
+
+static void touch(struct member *mb, uint16_t page)
+{
+	for (unsigned i = 0; i < mb->n_touched; i++)
+		if (mb->touched[i] == page)
+			return;
+	mb->touched[mb->n_touched++] = page;
+}
+
+static void check_touched(struct world *w, unsigned m)
+{
+	const struct member *mb = &w->members[m];
+	for (unsigned i = 0; i < mb->n_touched && !w->failure.set; i++) {
+		check_holder(w, m, mb->touched[i]);
+		check_page(w, mb->touched[i]);
+	}
+}
+
+static void say_map(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
+{
+	const char *right = fx->writable ? "writable" : "read-only";
+	if (fx->source == DSM_FROM_SLOT)
+		world_say(w, "%12" PRIu64 "          m%u MAP p%u %s from slot %u", w->now, m, page,
+			  right, fx->slot);
+	else
+		world_say(w, "%12" PRIu64 "          m%u MAP p%u %s from %s", w->now, m, page,
+			  right, fx->source == DSM_FROM_ZERO ? "zero" : "the message");
+}
+
+static void say_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
+{
+	const struct dsm_msg *msg = &fx->msg;
+	const char *name = check_effect_name(fx->type);
+	switch (fx->type) {
+	case DSM_FX_SEND:
+		world_say(w,
+			  "%12" PRIu64
+			  "          m%u -> m%u %s p%d for m%u flags %#x acks %u version %u txn %u",
+			  w->now, m, fx->to.v, type_name(msg->type), (int16_t)page,
+			  msg->requester.v, msg->flags, msg->acks, msg->version, msg->txn);
+		break;
+	case DSM_FX_TIMER:
+		world_say(w, "%12" PRIu64 "          m%u TIMER %" PRIu64, w->now, m, fx->deadline);
+		break;
+	case DSM_FX_ACQUIRED:
+		world_say(w, "%12" PRIu64 "          m%u ACQUIRED token %u: %s", w->now, m,
+			  fx->token, err_name((int)fx->reason));
+		break;
+	case DSM_FX_LOST:
+		world_say(w, "%12" PRIu64 "          m%u LOST m%u: %s", w->now, m, fx->to.v,
+			  err_name((int)fx->reason));
+		break;
+	case DSM_FX_MAP:
+		say_map(w, m, page, fx);
+		break;
+	case DSM_FX_READ_OUT:
+	case DSM_FX_STASH:
+		world_say(w, "%12" PRIu64 "          m%u %s p%d to slot %u", w->now, m, name,
+			  (int16_t)page, fx->slot);
+		break;
+	default:
+		world_say(w, "%12" PRIu64 "          m%u %s p%d", w->now, m, name, (int16_t)page);
+	}
+}
+
+static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	struct member *mb = &w->members[m];
+	if (fx->to.v >= w->options->members || !(w->dead & member_bit(fx->to.v)) ||
+	    fx->reason != ERR_LOST)
+		world_fail(w, "I6", -1, "m%u says m%u is lost (%s), which is not so", m, fx->to.v,
+			   err_name((int)fx->reason));
+	if (mb->fx_next != mb->fx->n)
+		world_fail(w, "I6", -1, "effects follow LOST");
+	mb->ended = true;
+	w->ended |= member_bit(m);
+}
+
+static void timer(struct world *w, unsigned m, uint64_t deadline)
+{
+	struct member *mb = &w->members[m];
+	mb->timer++;
+	mb->deadline = deadline;
+	if (deadline == UINT64_MAX)
+		return;
+	const uint64_t due = deadline > w->now ? deadline : w->now;
+	clock_push(&w->clock,
+		   (struct clock_event){.time = due +
+						rng_below(&w->rng, (uint32_t)w->tuning.timer_delay),
+					.kind = CLOCK_TIMER,
+					.member = (uint8_t)m,
+					.generation = mb->timer});
+}
+
+static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
+{
+	check_send(w, m, fx);
+	if (w->failure.set)
+		return;
+	const bool data = fx->msg.flags & PAGE_FLAG_DATA;
+	link_send(w, m, fx->to.v, &fx->msg, data ? memory_slot(w, m, page, fx->slot) : 0);
+}
+
+static bool has_page(const struct dsm_effect *fx)
+{
+	return fx->type != DSM_FX_TIMER && fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST &&
+	       !(fx->type == DSM_FX_SEND && fx->msg.type == PAGE_MEMBER_LOST);
+}
+
+static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	uint16_t page = WORLD_NO_PAGE;
+	if (has_page(fx)) {
+		page = world_page(w, fx->type == DSM_FX_SEND ? fx->msg.page : fx->page);
+		if (page == WORLD_NO_PAGE) {
+			world_fail(w, "I7", -1, "m%u: %s of a page nobody asked for", m,
+				   check_effect_name(fx->type));
+			return;
+		}
+		touch(&w->members[m], page);
+	}
+	say_effect(w, m, page, fx);
+	switch (fx->type) {
+	case DSM_FX_SEND:
+		send(w, m, page, fx);
+		break;
+	case DSM_FX_WAKE:
+		thread_wake(w, m, page);
+		break;
+	case DSM_FX_TIMER:
+		timer(w, m, fx->deadline);
+		break;
+	case DSM_FX_ACQUIRED:
+		device_acquired(w, m, fx->token, fx->reason);
+		break;
+	case DSM_FX_LOST:
+		lost(w, m, fx);
+		break;
+	default:
+		memory_effect(w, m, page, fx);
+	}
+}
+
+static void unblock(struct world *w, struct member *mb)
+{
+	for (size_t i = 0; i < mb->n_blocked; i++) {
+		mb->blocked[i].time = w->now;
+		clock_push(&w->clock, mb->blocked[i]);
+	}
+	mb->n_blocked = 0;
+}
+
+static void pause(struct world *w, unsigned m)
+{
+	w->figures.done[SIM_SLOW]++;
+	w->members[m].paused = true;
+	w->paused |= member_bit(m);
+	clock_push(&w->clock,
+		   (struct clock_event){.time = w->now +
+						rng_below(&w->rng, (uint32_t)w->tuning.pause_time),
+					.kind = CLOCK_RESUME,
+					.member = (uint8_t)m});
+}
+
+/* The data of an event stays with the member until its step is done. */
+static void keep_event_data(struct world *w, const struct member *mb, bool keep)
+{
+	if (!mb->cause.has_data || mb->cause.page == WORLD_NO_PAGE)
+		return;
+	struct book *b = &w->books[mb->cause.page];
+	if (keep)
+		book_keep(b, mb->cause.data, oracle_read(&w->oracle, mb->cause.page));
+	else
+		book_forget(b, mb->cause.data);
+}
+
+static void carry_on(struct world *w, unsigned m, bool may_pause)
+{
+	struct member *mb = &w->members[m];
+	while (mb->fx_next < mb->fx->n && !w->failure.set) {
+		if (may_pause && rng_chance(&w->rng, w->tuning.pause)) {
+			pause(w, m);
+			break;
+		}
+		may_pause = true;
+		carry_out(w, m, &mb->fx->v[mb->fx_next++]);
+	}
+	if (!mb->paused)
+		keep_event_data(w, mb, false);
+	check_touched(w, m);
+}
+
+void step_resume(struct world *w, unsigned m)
+{
+	struct member *mb = &w->members[m];
+	mb->paused = false;
+	w->paused &= ~member_bit(m);
+	carry_on(w, m, false);
+	if (!mb->paused)
+		unblock(w, mb);
+}
+
+static void note_page(const struct world *w, struct member *mb, struct gpage page)
+{
+	const uint16_t used = world_page(w, page);
+	if (used != WORLD_NO_PAGE)
+		touch(mb, used);
+}
+
+static void note_cause(const struct world *w, struct member *mb, const struct dsm_event *event,
+		       const struct letter *letter)
+{
+	mb->cause = (struct cause){.type = event->type, .now = w->now, .page = WORLD_NO_PAGE};
+	mb->n_touched = 0;
+	switch (event->type) {
+	case DSM_EV_FAULT:
+		note_page(w, mb, event->fault.page);
+		break;
+	case DSM_EV_MSG:
+		mb->cause.msg_type = event->msg.msg.type;
+		mb->cause.msg_class = check_class(event->msg.msg.type);
+		mb->cause.has_data = event->msg.msg.flags & PAGE_FLAG_DATA;
+		mb->cause.page = world_page(w, event->msg.msg.page);
+		mb->cause.data = letter->data;
+		note_page(w, mb, event->msg.msg.page);
+		break;
+	case DSM_EV_ACQUIRE:
+		for (uint32_t i = 0; i < event->acquire.pages; i++)
+			note_page(w, mb, (struct gpage){event->acquire.page.v + i});
+		break;
+	case DSM_EV_EVICT:
+		note_page(w, mb, event->evict.page);
+		break;
+	case DSM_EV_TIMER:
+	case DSM_EV_LOST:
+	case DSM_EV_RELEASE:
+		break;
+	}
+}
+
+static void say_message(struct world *w, unsigned m, const struct dsm_event *event, uint64_t data)
+{
+	const struct dsm_msg *msg = &event->msg.msg;
+	world_say(w,
+		  "%12" PRIu64 " %8" PRIu64
+		  " m%u <- m%u %s p%d for m%u flags %#x acks %u version %u txn %u data %" PRIu64
+		  "%s",
+		  w->now, w->steps, m, event->msg.from.v, type_name(msg->type),
+		  (int16_t)world_page(w, msg->page), msg->requester.v, msg->flags, msg->acks,
+		  msg->version, msg->txn, data,
+		  msg->epoch.v == w->tuning.epoch ? "" : " of another epoch");
+}
+
+static void say_event(struct world *w, unsigned m, const struct dsm_event *event,
+		      const struct letter *letter)
+{
+	static const char *const names[] = {"fault",   "message", "timer", "lost",
+					    "acquire", "release", "evict"};
+	const struct member *mb = &w->members[m];
+	const char *name = names[event->type];
+	switch (event->type) {
+	case DSM_EV_MSG:
+		say_message(w, m, event, letter->data);
+		break;
+	case DSM_EV_LOST:
+		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u lost m%u", w->now, w->steps, m,
+			  event->lost.member.v);
+		break;
+	case DSM_EV_FAULT:
+		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u fault p%d %s", w->now, w->steps, m,
+			  mb->n_touched ? mb->touched[0] : -1,
+			  event->fault.write ? "write" : "read");
+		break;
+	case DSM_EV_ACQUIRE:
+		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u acquire p%d, %u pages %s token %u",
+			  w->now, w->steps, m, mb->n_touched ? mb->touched[0] : -1,
+			  event->acquire.pages, event->acquire.write ? "write" : "read",
+			  event->acquire.token);
+		break;
+	case DSM_EV_RELEASE:
+		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u release token %u", w->now, w->steps, m,
+			  event->release.token);
+		break;
+	default:
+		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u %s p%d", w->now, w->steps, m, name,
+			  mb->n_touched ? mb->touched[0] : -1);
+	}
+}
+
+static void digest(struct world *w, unsigned m, const struct dsm_event *event)
+{
+	const struct dsm_effects *fx = w->members[m].fx;
+	uint64_t d = w->digest ^ w->now ^ (uint64_t)m << 48 ^ (uint64_t)event->type << 56;
+	for (uint32_t i = 0; i < fx->n; i++)
+		d = rng_mix(d ^ fx->v[i].type ^ (uint64_t)fx->v[i].to.v << 8 ^
+			    fx->v[i].page.v << 16);
+	w->digest = rng_mix(d ^ fx->n);
+}
+
+void step_give(struct world *w, unsigned m, struct dsm_event *event, const struct letter *letter)
+{
+	struct member *mb = &w->members[m];
+	event->now = w->now;
+	if (event->type != DSM_EV_TIMER)
+		w->steps++;
+	note_cause(w, mb, event, letter);
+	keep_event_data(w, mb, true);
+	say_event(w, m, event, letter);
+	mb->fx->n = 0;
+	mb->fx_next = 0;
+	dsm_step(mb->core, event, mb->fx);
+	digest(w, m, event);
+	if (mb->fx->n > DSM_EFFECTS_MAX)
+		world_fail(w, "I7", -1, "m%u: %u effects in one step", m, mb->fx->n);
+	else if (mb->ended && mb->fx->n)
+		world_fail(w, "I6", -1, "m%u goes on after LOST", m);
+	else
+		carry_on(w, m, true);
+}
+
+void step_letter(struct world *w, unsigned from, unsigned to, const struct letter *letter)
+{
+	struct dsm_event ev = {.type = DSM_EV_MSG,
+			       .msg = {.from = {(uint8_t)from}, .msg = letter->msg}};
+	step_give(w, to, &ev, letter);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/trouble.h"
+
+#include <inttypes.h>
+
+#include "tests/sim/step.h"
+#include "tests/sim/world.h"
+
+static void again(struct world *w, unsigned m, enum clock_kind kind, uint64_t gap)
+{
+	if (!gap || w->draining || (w->dead | w->ended) & member_bit(m))
+		return;
+	clock_push(&w->clock, (struct clock_event){.time = w->now + 1 +
+							   rng_below(&w->rng, (uint32_t)(2 * gap)),
+						   .kind = (uint8_t)kind,
+						   .member = (uint8_t)m});
+}
+
+void trouble_start(struct world *w)
+{
+	for (unsigned m = 0; m < w->options->members; m++) {
+		again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+		again(w, m, CLOCK_STALE, w->tuning.stale_gap);
+		again(w, m, CLOCK_ODD, w->tuning.odd_gap);
+		again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
+	}
+}
+
+void trouble_evict(struct world *w, unsigned m)
+{
+	uint16_t page = thread_draw_page(w);
+	struct frame *f = &w->members[m].memory.frames[page];
+	if (f->present)
+		w->figures.done[SIM_EVICT]++;
+	f->given_back = true;
+	struct dsm_event ev = {.type = DSM_EV_EVICT, .evict = {.page = {w->space_page[page]}}};
+	step_give(w, m, &ev, NULL);
+	again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+}
+
+/* The youngest message some member sent to m, as if it had been sent in another epoch. Nothing may
+ * come of it. */
+void trouble_stale(struct world *w, unsigned m)
+{
+	const unsigned from = rng_below(&w->rng, w->options->members);
+	const struct link *link = links_at(&w->links, from, m);
+	struct member *mb = &w->members[m];
+	again(w, m, CLOCK_STALE, w->tuning.stale_gap);
+	if (!link->used)
+		return;
+	struct letter letter = link->sample;
+	letter.msg.epoch.v +=
+		rng_chance(&w->rng, 800) ? UINT32_MAX : (uint32_t)rng_between(&w->rng, 1, 9);
+	struct dsm_core_stats before, after;
+	dsm_core_stats(mb->core, &before);
+	w->figures.done[SIM_EPOCH]++;
+	struct dsm_event ev = {.type = DSM_EV_MSG,
+			       .msg = {.from = {(uint8_t)from}, .msg = letter.msg}};
+	step_give(w, m, &ev, &letter);
+	dsm_core_stats(mb->core, &after);
+	if (mb->ended)
+		return;
+	mb->stale_given++;
+	if (after.stale_epoch != before.stale_epoch + 1)
+		world_fail(w, "I7", -1, "m%u did not drop a message of another epoch", m);
+}
+
+/* Faults outside the space and in a local range. */
+void trouble_odd(struct world *w, unsigned m)
+{
+	const uint64_t page =
+		rng_chance(&w->rng, 500)
+			? w->local.first + rng_below(&w->rng, (uint32_t)w->local.pages)
+			: w->space_pages + rng_next(&w->rng) % UINT32_MAX;
+	struct dsm_event ev = {.type = DSM_EV_FAULT,
+			       .fault = {.page = {page}, .write = rng_chance(&w->rng, 500)}};
+	if (rng_chance(&w->rng, 300))
+		ev = (struct dsm_event){.type = DSM_EV_EVICT, .evict = {.page = {page}}};
+	w->figures.done[SIM_EPOCH]++;
+	if (!w->members[m].ended)
+		w->members[m].odd_given++;
+	step_give(w, m, &ev, NULL);
+	again(w, m, CLOCK_ODD, w->tuning.odd_gap);
+}
+
+void trouble_spurious(struct world *w, unsigned m)
+{
+	struct dsm_event ev = {.type = DSM_EV_TIMER};
+	step_give(w, m, &ev, NULL);
+	again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
+}
+
+static void die(struct world *w, unsigned m)
+{
+	struct member *mb = &w->members[m];
+	world_say(w, "%12" PRIu64 "          m%u dies", w->now, m);
+	w->figures.done[SIM_CRASH]++;
+	memory_die(w, m);
+	mb->paused = false;
+	mb->n_blocked = 0;
+	w->paused &= ~member_bit(m);
+	w->dead |= member_bit(m);
+	for (unsigned other = 0; other < w->options->members; other++) {
+		if (other == m)
+			continue;
+		link_drain(w, other, m);
+		if (!(w->dead & member_bit(other)))
+			link_cut(w, m, other);
+	}
+}
+
+void trouble_crash(struct world *w)
+{
+	for (;;) {
+		const unsigned m = rng_below(&w->rng, w->options->members);
+		if (w->dead & member_bit(m))
+			continue;
+		die(w, m);
+		return;
+	}
+}
+
+void trouble_lost(struct world *w, unsigned m, unsigned dead)
+{
+	struct dsm_event ev = {.type = DSM_EV_LOST,
+			       .lost = {.member = {(uint8_t)dead}, .reason = ERR_LOST}};
+	step_give(w, m, &ev, NULL);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes wrong in a rack: pages are given back, old messages turn up, members die. */
+#ifndef CELLULAR_SIM_TROUBLE_H
+#define CELLULAR_SIM_TROUBLE_H
+
+struct world;
+
+void trouble_start(struct world *w);		    /* begins, or begins again after a rest */
+void trouble_evict(struct world *w, unsigned m);    /* CLOCK_EVICT */
+void trouble_stale(struct world *w, unsigned m);    /* CLOCK_STALE */
+void trouble_odd(struct world *w, unsigned m);	    /* CLOCK_ODD */
+void trouble_spurious(struct world *w, unsigned m); /* CLOCK_SPURIOUS */
+void trouble_crash(struct world *w);		    /* a member dies now */
+void trouble_lost(struct world *w, unsigned m, unsigned dead); /* CLOCK_LOST */
+
+#endif

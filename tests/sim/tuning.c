@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/tuning.h"
+
+enum { US = 1000, SET_HOLD_US = 50, SET_MEMBERS = 4 };
+
+static void draw_load(struct tuning *t, const struct options *o, struct rng *r)
+{
+	t->threads =
+		o->members > 16 ? (unsigned)rng_pick(r, 1, 2) : (unsigned)rng_pick(r, 1, 2, 3, 4);
+	t->devices = (unsigned)rng_pick(r, 0, 0, 1, 2);
+	t->group = (unsigned)rng_pick(r, 1, 1, 2, 4);
+	t->write = (uint32_t)rng_pick(r, 50, 200, 400, 700, 1000);
+	t->hot = (uint32_t)rng_pick(r, 0, 400, 700, 950);
+	t->hot_pages = (unsigned)rng_pick(r, 1, 2, 4);
+	t->sets = (uint32_t)rng_pick(r, 0, 0, 50, 300);
+	t->think = rng_pick(r, 1, 5, 20, 100) * US;
+	t->device_gap = rng_pick(r, 20, 100, 1000) * US;
+	t->device_use = rng_pick(r, 1, 30, 300) * US;
+}
+
+static void draw_network(struct tuning *t, const struct options *o, struct rng *r)
+{
+	t->base = rng_pick(r, 1, 5, 10) * US;
+	if (o->faults & (1 << SIM_DELAY | 1 << SIM_REORDER)) {
+		t->jitter = rng_pick(r, 0, 1, 10, 60) * US;
+		t->tail = (uint32_t)rng_pick(r, 0, 10, 50);
+		t->tail_delay = rng_pick(r, 100, 500, 3000) * US;
+	}
+}
+
+static void draw_trouble(struct tuning *t, const struct options *o, struct rng *r)
+{
+	t->wake_delay = rng_pick(r, 1, 3) * US;
+	t->timer_delay = 1 * US;
+	t->rests = (unsigned)rng_pick(r, 1, 2, 4);
+	if (o->faults & 1 << SIM_EVICT)
+		t->evict_gap = rng_pick(r, 0, 5, 20, 100, 500) * US;
+	if (o->faults & 1 << SIM_EPOCH) {
+		t->stale_gap = rng_pick(r, 0, 20, 200) * US;
+		t->odd_gap = rng_pick(r, 0, 300) * US;
+	}
+	if (o->faults & 1 << SIM_CRASH && o->members > 1 && rng_chance(r, 400)) {
+		t->crash_step = rng_between(r, 1, o->steps);
+		t->crashes = o->members > 2 && rng_chance(r, 300) ? 2 : 1;
+	}
+	if (o->faults & 1 << SIM_SLOW) {
+		t->pause = (uint32_t)rng_pick(r, 0, 10, 100, 400);
+		t->pause_time = rng_pick(r, 1, 10, 100, 1000) * US;
+		t->wake_delay = rng_pick(r, 1, 3, 50, 500) * US;
+		t->timer_delay = rng_pick(r, 1, 20, 300) * US;
+		t->spurious_gap = rng_pick(r, 0, 10, 200) * US;
+	}
+}
+
+void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
+{
+	*out = (struct tuning){0};
+	draw_load(out, o, r);
+	draw_network(out, o, r);
+	draw_trouble(out, o, r);
+	out->hold_us = (uint32_t)rng_pick(r, 0, 0, 10, 50, 200, 1000);
+	if (o->hold_us >= 0)
+		out->hold_us = (uint32_t)o->hold_us;
+	/* Several pages at once need a hold that outlasts the round trips of all who want them, and
+	 * delays that are not all the same. */
+	if (out->hold_us < SET_HOLD_US || !out->jitter || o->members > SET_MEMBERS)
+		out->sets = 0;
+	out->acquire_us = (uint32_t)rng_pick(r, 50, 300, 2000);
+	out->epoch = (uint32_t)rng_pick(r, 1, 2, 0, UINT32_MAX, 0x80000000u, 77);
+}

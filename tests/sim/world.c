@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A seed's life: an empty rack is built; threads, devices and troubles are set going; events are
+ * taken from the clock until the steps are used up. A few times on the way all load stops and
+ * everything under way must come to its end (a rest): whatever still waits then waits for ever.
+ *
+ * The pages used are spread over the space so that they have different homes: groups of `group`
+ * pages astride the edge of two chunks. The last pages of the space are a local range.
+ */
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/sim/step.h"
+#include "tests/sim/trouble.h"
+
+enum {
+	LOCAL_PAGES = 8,
+	WAIT_CHECK_PERIOD = 1024, /* events */
+	DRAIN_EVENTS_MAX = 5000000,
+};
+
+static sigjmp_buf core_aborted;
+static volatile sig_atomic_t in_run;
+
+static void on_abort(int signal_number)
+{
+	(void)signal_number;
+	if (in_run)
+		siglongjmp(core_aborted, 1);
+}
+
+void world_fail(struct world *w, const char *invariant, int page, const char *fmt, ...)
+{
+	struct failure *f = &w->failure;
+	if (f->set)
+		return;
+	*f = (struct failure){.set = true,
+			      .seed = w->seed,
+			      .step = w->steps,
+			      .invariant = invariant,
+			      .page = page};
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, args);
+	va_end(args);
+	world_say(w, "!! %s violated, page %d: %s", invariant, page, f->text);
+}
+
+/* ---- layout ---- */
+
+static uint64_t space_page(const struct world *w, unsigned used)
+{
+	const unsigned group = w->tuning.group;
+	if (group == 1)
+		return (uint64_t)used * DSM_CHUNK_PAGES + 7;
+	return (uint64_t)(used / group) * 2 * DSM_CHUNK_PAGES + DSM_CHUNK_PAGES - group / 2 +
+	       used % group;
+}
+
+uint16_t world_page(const struct world *w, struct gpage page)
+{
+	const unsigned group = w->tuning.group;
+	const uint64_t chunks = group == 1 ? 1 : 2;
+	uint64_t first = page.v / (chunks * DSM_CHUNK_PAGES) * group;
+	for (uint64_t used = first; used < first + group && used < w->options->pages; used++)
+		if (w->space_page[used] == page.v)
+			return (uint16_t)used;
+	return WORLD_NO_PAGE;
+}
+
+/* ---- building a rack ---- */
+
+static struct dsm_core_config core_config(const struct world *w, unsigned m)
+{
+	struct dsm_core_config config = {
+		.self = {(uint8_t)m},
+		.members = (uint8_t)w->options->members,
+		.epoch = {w->tuning.epoch},
+		.pages = w->space_pages,
+		.hold_us = w->tuning.hold_us,
+		.acquire_us = w->tuning.acquire_us,
+		.locals = 1,
+	};
+	config.local[0] = w->local;
+	return config;
+}
+
+static void build_core(struct world *w, unsigned m)
+{
+	struct member *mb = &w->members[m];
+	const struct dsm_core_config config = core_config(w, m);
+	const size_t bytes = dsm_core_bytes(&config);
+	if (mb->core_memory && mb->core_bytes != bytes)
+		munmap(mb->core_memory, mb->core_bytes);
+	if (!mb->core_memory || mb->core_bytes != bytes)
+		mb->core_memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		madvise(mb->core_memory, bytes, MADV_DONTNEED); /* zeros again */
+	if (!bytes || mb->core_memory == MAP_FAILED)
+		abort();
+	mb->core_bytes = bytes;
+	mb->core = dsm_core_init(mb->core_memory, &config);
+	if (!mb->core)
+		abort();
+}
+
+static void build_member(struct world *w, unsigned m)
+{
+	struct member *mb = &w->members[m];
+	build_core(w, m);
+	memory_clear(&mb->memory, w->options->pages);
+	memset(mb->threads, 0, sizeof(mb->threads));
+	memset(mb->devices, 0, sizeof(mb->devices));
+	for (unsigned i = 0; i < DEVICES_MAX; i++)
+		mb->devices[i].token = i;
+	mb->ended = false;
+	mb->deadline = UINT64_MAX;
+	mb->timer = 0;
+	mb->paused = false;
+	mb->fx->n = 0;
+	mb->fx_next = 0;
+	mb->n_touched = 0;
+	mb->n_blocked = 0;
+	mb->stale_given = 0;
+	mb->odd_given = 0;
+}
+
+static void build_page(struct world *w, unsigned page)
+{
+	struct book *b = &w->books[page];
+	uint16_t *letters = b->letters;
+	memset(letters, 0, w->options->members * sizeof(*letters));
+	w->space_page[page] = space_page(w, page);
+	*b = (struct book){
+		.letters = letters,
+		.home = dsm_core_home(w->members[0].core, (struct gpage){w->space_page[page]}).v,
+	};
+}
+
+static void build(struct world *w, uint64_t seed)
+{
+	w->seed = seed;
+	w->rng.state = rng_mix(seed + 1);
+	w->now = 1000;
+	w->steps = 0;
+	w->paused = w->dead = w->ended = 0;
+	w->draining = false;
+	w->digest = 0;
+	w->failure = (struct failure){0};
+	tuning_draw(&w->tuning, w->options, &w->rng);
+	w->crashes_left = w->tuning.crashes;
+	clock_clear(&w->clock);
+	links_clear(&w->links);
+	oracle_clear(&w->oracle, w->options->pages);
+	for (unsigned m = 0; m < w->options->members; m++)
+		build_member(w, m);
+	for (unsigned p = 0; p < w->options->pages; p++)
+		build_page(w, p);
+}
+
+/* ---- one event ---- */
+
+/* Things the engine thread of a member does wait while it is slow; its other threads go on. */
+static bool waits_for_engine(const struct clock_event *ev)
+{
+	return ev->kind != CLOCK_THREAD && ev->kind != CLOCK_RESUME;
+}
+
+static void block(struct member *mb, const struct clock_event *ev)
+{
+	if (mb->n_blocked == mb->blocked_room) {
+		mb->blocked_room = mb->blocked_room ? 2 * mb->blocked_room : 64;
+		mb->blocked = realloc(mb->blocked, mb->blocked_room * sizeof(*mb->blocked));
+		if (!mb->blocked)
+			abort();
+	}
+	mb->blocked[mb->n_blocked++] = *ev;
+}
+
+static void run_timer(struct world *w, const struct clock_event *ev)
+{
+	struct member *mb = &w->members[ev->member];
+	if (ev->generation != mb->timer)
+		return;
+	mb->deadline = UINT64_MAX;
+	struct dsm_event event = {.type = DSM_EV_TIMER};
+	step_give(w, ev->member, &event, NULL);
+}
+
+static void run_letter(struct world *w, const struct clock_event *ev)
+{
+	if (!links_at(&w->links, ev->other, ev->member)->n)
+		return; /* died with its sender */
+	const struct letter letter = link_take(w, ev->other, ev->member);
+	step_letter(w, ev->other, ev->member, &letter);
+}
+
+static void dispatch(struct world *w, const struct clock_event *ev)
+{
+	const unsigned m = ev->member;
+	if (w->dead & member_bit(m))
+		return;
+	if (w->members[m].paused && waits_for_engine(ev)) {
+		block(&w->members[m], ev);
+		return;
+	}
+	switch ((enum clock_kind)ev->kind) {
+	case CLOCK_LETTER:
+		run_letter(w, ev);
+		break;
+	case CLOCK_THREAD:
+		thread_run(w, m, ev->index);
+		break;
+	case CLOCK_FAULT:
+		thread_fault(w, ev);
+		break;
+	case CLOCK_TIMER:
+		run_timer(w, ev);
+		break;
+	case CLOCK_SPURIOUS:
+		trouble_spurious(w, m);
+		break;
+	case CLOCK_RESUME:
+		step_resume(w, m);
+		break;
+	case CLOCK_DEVICE:
+		device_run(w, m, ev->index);
+		break;
+	case CLOCK_EVICT:
+		trouble_evict(w, m);
+		break;
+	case CLOCK_STALE:
+		trouble_stale(w, m);
+		break;
+	case CLOCK_ODD:
+		trouble_odd(w, m);
+		break;
+	case CLOCK_LOST:
+		trouble_lost(w, m, ev->other);
+		break;
+	}
+}
+
+/* ---- a whole seed ---- */
+
+static void start_load(struct world *w)
+{
+	w->draining = false;
+	for (unsigned m = 0; m < w->options->members; m++) {
+		if ((w->dead | w->ended) & member_bit(m))
+			continue;
+		for (unsigned i = 0; i < w->tuning.threads; i++)
+			thread_start(w, m, i);
+		for (unsigned i = 0; i < w->tuning.devices; i++)
+			device_start(w, m, i);
+	}
+	trouble_start(w);
+}
+
+static bool next(struct world *w)
+{
+	struct clock_event ev;
+	if (w->failure.set || !clock_pop(&w->clock, &ev))
+		return false;
+	w->now = ev.time;
+	dispatch(w, &ev);
+	return true;
+}
+
+static void load_until(struct world *w, uint64_t steps)
+{
+	start_load(w);
+	for (uint64_t events = 1; w->steps < steps && w->ended == 0; events++) {
+		if (w->crashes_left && w->steps >= w->tuning.crash_step) {
+			for (; w->crashes_left; w->crashes_left--)
+				trouble_crash(w);
+		}
+		if (events % WAIT_CHECK_PERIOD == 0)
+			check_waits(w);
+		if (!next(w))
+			break;
+	}
+}
+
+static void rest(struct world *w)
+{
+	w->draining = true;
+	for (uint64_t events = 0; next(w); events++) {
+		if (events == DRAIN_EVENTS_MAX)
+			world_fail(w, "I5", -1, "the rack does not come to rest");
+	}
+	if (!w->failure.set)
+		check_rest(w);
+}
+
+static void live(struct world *w)
+{
+	for (unsigned i = 1; i <= w->tuning.rests && !w->failure.set && !w->dead; i++) {
+		load_until(w, w->options->steps * i / w->tuning.rests);
+		rest(w);
+	}
+}
+
+static void tuning_say(struct world *w)
+{
+	const struct tuning *t = &w->tuning;
+	world_say(w,
+		  "seed %" PRIu64
+		  ": threads %u devices %u group %u write %u hot %u/%u sets %u think %" PRIu64
+		  " hold %u us acquire %u us",
+		  w->seed, t->threads, t->devices, t->group, t->write, t->hot, t->hot_pages,
+		  t->sets, t->think, t->hold_us, t->acquire_us);
+	world_say(w,
+		  "delay %" PRIu64 "+%" PRIu64 ", %u: %" PRIu64 "; evict %" PRIu64 " crash %" PRIu64
+		  " pause %u: %" PRIu64 " wake %" PRIu64 " timer %" PRIu64,
+		  t->base, t->jitter, t->tail, t->tail_delay, t->evict_gap, t->crash_step, t->pause,
+		  t->pause_time, t->wake_delay, t->timer_delay);
+}
+
+static void gather(struct world *w)
+{
+	for (unsigned m = 0; m < w->options->members; m++) {
+		struct dsm_core_stats stats;
+		dsm_core_stats(w->members[m].core, &stats);
+		w->figures.requests += stats.read_local + stats.read_remote + stats.write_local +
+				       stats.write_remote + stats.upgrade_local +
+				       stats.upgrade_remote;
+		w->figures.collided += stats.queued;
+		w->figures.held_back += stats.deferred;
+		w->figures.stale_version += stats.stale_version;
+	}
+	w->figures.steps += w->steps;
+}
+
+bool world_run(struct world *w, uint64_t seed, enum transcript_mode mode)
+{
+	transcript_start(&w->transcript, mode);
+	build(w, seed);
+	tuning_say(w);
+	struct sigaction act = {.sa_handler = on_abort, .sa_flags = SA_NODEFER}, old;
+	sigaction(SIGABRT, &act, &old);
+	in_run = 1;
+	if (sigsetjmp(core_aborted, 1))
+		world_fail(w, "A0", -1, "an assert failed");
+	else
+		live(w);
+	in_run = 0;
+	sigaction(SIGABRT, &old, NULL);
+	gather(w);
+	return !w->failure.set;
+}
+
+void world_init(struct world *w, const struct options *o)
+{
+	*w = (struct world){.options = o};
+	w->space_pages = ((uint64_t)o->pages + 4) * DSM_CHUNK_PAGES;
+	w->local =
+		(struct dsm_range){.first = w->space_pages - 2 * LOCAL_PAGES, .pages = LOCAL_PAGES};
+	w->members = calloc(o->members, sizeof(*w->members));
+	w->books = calloc(o->pages, sizeof(*w->books));
+	w->space_page = calloc(o->pages, sizeof(*w->space_page));
+	if (!w->members || !w->books || !w->space_page)
+		abort();
+	for (unsigned m = 0; m < o->members; m++) {
+		memory_init(&w->members[m].memory, o->pages);
+		w->members[m].fx = calloc(1, sizeof(struct dsm_effects));
+		if (!w->members[m].fx)
+			abort();
+	}
+	for (unsigned p = 0; p < o->pages; p++) {
+		w->books[p].letters = calloc(o->members, sizeof(uint16_t));
+		if (!w->books[p].letters)
+			abort();
+	}
+	oracle_init(&w->oracle, o->pages);
+	links_init(&w->links, o->members);
+}
+
+void world_free(struct world *w)
+{
+	for (unsigned m = 0; m < w->options->members; m++) {
+		struct member *mb = &w->members[m];
+		memory_free(&mb->memory);
+		free(mb->fx);
+		free(mb->blocked);
+		if (mb->core_memory)
+			munmap(mb->core_memory, mb->core_bytes);
+	}
+	for (unsigned p = 0; p < w->options->pages; p++)
+		free(w->books[p].letters);
+	free(w->books);
+	free(w->space_page);
+	free(w->members);
+	oracle_free(&w->oracle);
+	links_free(&w->links);
+	clock_free(&w->clock);
+}

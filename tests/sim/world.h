@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole rack in one thread: members (core, fake memory, threads, devices), the links between them
+ *and virtual time. Everything in a run follows from its seed.
+ *
+ * Who does what:
+ *	world.c   builds a rack for a seed, takes events from the clock, brings the rack to rest
+ *	step.c    gives one event to one core and carries its effects out
+ *	link.c    ordered channels between pairs (dsm/transport.h, T1)
+ *	memory.c  the fake of dsm/mem.h: refuses what userfaultfd would refuse or silently get wrong
+ *	thread.c  threads that stall on pages; device.c: acquire and release
+ *	trouble.c evictions, messages of another epoch, deaths
+ *	oracle.c  what memory ought to be; check.c: the invariants
+ */
+#ifndef CELLULAR_SIM_WORLD_H
+#define CELLULAR_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dsm/core/core.h"
+#include "tests/sim/check.h"
+#include "tests/sim/clock.h"
+#include "tests/sim/device.h"
+#include "tests/sim/link.h"
+#include "tests/sim/memory.h"
+#include "tests/sim/options.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/thread.h"
+#include "tests/sim/transcript.h"
+#include "tests/sim/tuning.h"
+
+enum { WORLD_NO_PAGE = 0xffff, WORLD_TOUCHED_MAX = DSM_EFFECTS_MAX + DSM_ACQUIRE_PAGES_MAX + 1 };
+
+/* What made a member take its current step; legality of its effects depends on it. */
+struct cause {
+	enum dsm_event_type type;
+	uint8_t msg_class; /* enum page_class, for DSM_EV_MSG */
+	uint8_t msg_type;  /* enum page_type */
+	uint64_t now;	   /* when the core was asked; effects may come later */
+	uint16_t page;	   /* of a message */
+	bool has_data;	   /* it carried page data ... */
+	uint64_t data;	   /* ... with this content */
+};
+
+struct member {
+	struct dsm_core *core;
+	void *core_memory; /* kept from seed to seed */
+	size_t core_bytes;
+	bool ended; /* its core said LOST */
+	struct memory memory;
+	struct thread threads[THREADS_MAX];
+	struct device devices[DEVICES_MAX];
+	uint64_t deadline; /* of its timer */
+	uint32_t timer;	   /* generation */
+	/* the step under way */
+	bool paused; /* stopped between two effects; events wait in `blocked` */
+	struct cause cause;
+	struct dsm_effects *fx;
+	uint32_t fx_next;
+	uint16_t touched[WORLD_TOUCHED_MAX];
+	unsigned n_touched;
+	struct clock_event *blocked;
+	size_t n_blocked;
+	size_t blocked_room;
+	/* what its counters must say in the end */
+	uint64_t stale_given;
+	uint64_t odd_given;
+};
+
+struct figures {
+	uint64_t steps;
+	uint64_t page_faults; /* stalls of threads that ended */
+	uint64_t retries;     /* threads that came after a wake and found the page gone again */
+	uint64_t reads, writes;
+	uint64_t acquires;
+	uint64_t requests;		/* GET_S, GET_X, UPGRADE that were served */
+	uint64_t collided;		/* of those, queued behind another one */
+	uint64_t held_back;		/* forwards put off by a hold */
+	uint64_t done[SIM_FAULT_KINDS]; /* faults of --faults that were carried out */
+	uint64_t wait_max;		/* ns, longest stall */
+	uint64_t retries_max;		/* of one instruction */
+	uint64_t stale_version;		/* messages overtaken by a newer version */
+};
+
+struct failure {
+	bool set;
+	uint64_t seed;
+	uint64_t step;
+	const char *invariant; /* "I1" ... */
+	int page;	       /* -1: none */
+	char text[240];
+};
+
+struct world {
+	const struct options *options;
+	struct tuning tuning;
+	struct rng rng;
+	uint64_t seed;
+	uint64_t now;	/* ns */
+	uint64_t steps; /* of this seed */
+	uint64_t space_pages;
+	struct dsm_range local;
+	struct clock clock;
+	struct links links;
+	struct oracle oracle;
+	struct book *books;   /* of each page, for the invariants */
+	uint64_t *space_page; /* used page -> page of the space */
+	struct member *members;
+	dsm_set paused; /* members stopped within a step */
+	dsm_set dead;
+	dsm_set ended;
+	bool draining; /* nothing new is started */
+	unsigned crashes_left;
+	uint64_t digest; /* of all that happened */
+	struct transcript transcript;
+	struct figures figures; /* summed over seeds */
+	struct failure failure; /* of this seed */
+};
+
+void world_init(struct world *w, const struct options *options);
+void world_free(struct world *w);
+
+/* Runs one seed from an empty rack to rest. False if an invariant was violated: w->failure says
+ * which. */
+bool world_run(struct world *w, uint64_t seed, enum transcript_mode mode);
+
+/* Notes the first violation of a seed; the run ends at the next chance. page -1: no page. */
+void world_fail(struct world *w, const char *invariant, int page, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Used page of a page of the space; WORLD_NO_PAGE if it is not one of ours. */
+uint16_t world_page(const struct world *w, struct gpage page);
+
+static inline uint64_t member_bit(unsigned m)
+{
+	return (uint64_t)1 << m;
+}
+
+#define world_say(w, ...)                                                                          \
+	do {                                                                                       \
+		if ((w)->transcript.mode != TRANSCRIPT_OFF)                                        \
+			transcript_add(&(w)->transcript, __VA_ARGS__);                             \
+	} while (0)
+
+#endif
