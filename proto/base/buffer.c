@@ -25,7 +25,11 @@ uint8_t *buffer_room(struct buffer *b, size_t n)
 
 	if (b->memory && n <= b->capacity - b->end)
 		return b->memory + b->end;
-	move_to_front(b);
+	if (b->start < b->capacity / 2)
+		wanted += b->start; /* moving is not worth it yet: a long queue would be moved again
+				       and again */
+	else
+		move_to_front(b);
 	while (capacity < wanted)
 		capacity *= 2;
 	if (capacity > b->capacity) {

@@ -25,7 +25,7 @@ static inline size_t buffer_length(const struct buffer *b)
 }
 static inline uint8_t *buffer_bytes(const struct buffer *b)
 {
-	return b->memory + b->start;
+	return b->memory ? b->memory + b->start : NULL;
 }
 
 /* Makes room for n more bytes behind the end and returns it, NULL if memory could not be had (the

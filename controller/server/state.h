@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the server share. Nobody else includes this.
+ *
+ *   boot.c     the ladder up and down
+ *   peers.c    links come and go; each message to its file
+ *   orders.c   a step of the policy; its saves, then its sends
+ *   cells.c    what celld says, what it is told
+ *   clients.c  what cellctl asks
+ *   query.c    questions passed on to cells, answers gathered
+ *   info.c     what the policy knows, as messages
+ *   body.c     what the policy does not know of a VM: specification, key, last figures
+ */
+#ifndef CELLULAR_CONTROLLER_SERVER_STATE_H
+#define CELLULAR_CONTROLLER_SERVER_STATE_H
+
+#include <uv.h>
+
+#include "controller/policy/policy.h"
+#include "controller/server/arena.h"
+#include "controller/server/server.h"
+#include "controller/store/store.h"
+#include "proto/control.h"
+#include "proto/link.h"
+
+enum {
+	SERVER_PEERS_MAX = 512,
+	SERVER_REQUESTS_MAX = 64, /* of one client, unanswered */
+	SERVER_QUERIES_MAX = 256,
+	SERVER_QUERY_MS = 2000, /* for all cells to answer */
+	SERVER_LOAD_MS = 1000,	/* between two CellLoads */
+	SERVER_END_MS = 30000,	/* for a VM to be over after stop or kill, unless the client says
+				   otherwise */
+	SERVER_SPEC_MAX = 64 << 10, /* bytes of a packed VmSpec */
+	SERVER_STAT_MAX = 4 << 10,  /* bytes of a packed DsmStat: larger ones are not kept */
+	SERVER_BUCKETS_DEFAULT = 64,
+	SERVER_BUCKETS_MAX = 2048, /* 64 maps of three numbers a bucket fit a frame */
+};
+
+struct blob {
+	uint8_t *bytes;
+	size_t n;
+};
+
+/* By slot of the policy's table. */
+struct body {
+	struct space_id id; /* 0: empty */
+	struct blob spec;
+	Cellular__VmSpec *message; /* the same, unpacked */
+	uint8_t key[CELL_KEY_BYTES];
+	struct blob stats[POLICY_MEMBERS_MAX];
+};
+
+struct request {
+	uint64_t waiter; /* 0: free */
+	uint64_t number; /* the client's */
+	Cellular__CtlOp op;
+};
+
+struct peer {
+	struct server *server;
+	struct link *link;
+	uint64_t number; /* never used again */
+	enum hello_kind kind;
+	struct request requests[SERVER_REQUESTS_MAX]; /* CTL */
+	struct peer *next, **back;
+};
+
+struct query {
+	struct server *server;
+	uint64_t number;
+	uint64_t client;  /* peer */
+	uint64_t request; /* the client's number */
+	Cellular__QueryKind kind;
+	struct space_id vm;
+	unsigned members;
+	uint64_t pending;			 /* bit m: member m has not answered */
+	uint64_t asked[POLICY_MEMBERS_MAX];	 /* peer, by member; 0: not asked */
+	struct blob answers[POLICY_MEMBERS_MAX]; /* packed FragAnswer */
+	char cells[POLICY_MEMBERS_MAX][CELL_NAME_MAX];
+	uv_timer_t timer;
+	struct query *next, **back;
+};
+
+struct server {
+	const struct server_config *config;
+	uint8_t key[CELL_KEY_BYTES];
+	uv_loop_t loop;
+	uv_signal_t signals[2];
+	uv_timer_t timer;
+	struct store *store;
+	struct policy *policy;
+	struct link_listener *listeners[SERVER_LISTEN_MAX + 1];
+	size_t n_listeners;
+	struct peer *peers;
+	size_t n_peers;
+	struct query *queries;
+	size_t n_queries;
+	uint64_t next_number; /* of peers, waiters, queries */
+	uint64_t started_ms;
+	struct body bodies[POLICY_VMS_MAX];
+	struct body coming; /* of the VM a START event is about */
+	struct arena arena; /* for one message on its way out */
+	bool stopping;
+	struct err failure; /* why the loop was stopped; OK: a signal */
+};
+
+/* peers.c */
+void server_accept(void *context, struct link *link, enum hello_kind kind);
+struct peer *server_peer(struct server *s, uint64_t number); /* NULL: gone */
+void server_send(struct peer *peer, uint16_t type, const ProtobufCMessage *message);
+
+/* orders.c */
+void server_step(struct server *s, struct policy_event *event);
+void server_stop(struct server *s, const struct err *why); /* NULL: in order */
+
+/* cells.c */
+void server_cell_message(struct peer *peer, uint16_t type, const ProtobufCMessage *message);
+void server_tell_cell(struct server *s, const struct policy_order *order);
+
+/* clients.c */
+void server_client_message(struct peer *peer, uint16_t type, const ProtobufCMessage *message);
+void server_client_closed(struct peer *peer);
+void server_answer(struct server *s, const struct policy_order *order);
+void server_reply(struct peer *peer, uint64_t request, Cellular__CtlReply *reply);
+void server_reply_error(struct peer *peer, uint64_t request, const struct err *e);
+
+/* query.c */
+void server_query(struct peer *client, const Cellular__CtlRequest *request,
+		  const struct policy_vm *vm);
+void server_query_answer(struct peer *cell, const Cellular__FragAnswer *answer);
+void server_query_closed(struct server *s, const struct peer *peer); /* cell or client */
+void server_query_cancel_all(struct server *s);
+
+/* info.c: messages live in s->arena until its next reset. */
+Cellular__CellInfo *server_cell_info(struct server *s, const struct policy_cell *cell);
+/* whole: with files, arguments and figures. */
+Cellular__VmInfo *server_vm_info(struct server *s, const struct policy_vm *vm, bool whole);
+void server_all_cells(struct server *s, Cellular__CtlReply *reply);
+void server_all_vms(struct server *s, Cellular__CtlReply *reply);
+void server_fill_reason(Cellular__EndReason *out, const struct policy_reason *reason);
+Cellular__DsmStat *server_stat(struct server *s, const struct policy_vm *vm,
+			       unsigned member); /* NULL: none */
+
+/* body.c */
+int body_take_spec(struct body *body, const Cellular__VmSpec *spec,
+		   struct err *e); /* draws the key */
+int body_load(struct body *body, const struct store_vm *record, struct err *e);
+void body_set_stat(struct body *body, unsigned member, const Cellular__DsmStat *stat);
+void body_free(struct body *body);
+
+#endif

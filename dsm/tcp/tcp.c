@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The transport of spaces over TCP: dsm/transport.h's contract on plain sockets. One connection a
+ * pair of members, made by the higher number; after the mesh stands the listener is closed, for
+ * nobody else may come: a stranger then finds no port.
+ *
+ * poll hands up one event a call, in this order: messages that lie in buffers, one recv for each
+ * channel the kernel has input for, channels that were lost. A tick is dealt with only when all of
+ * that is done, so that silence is judged after everything received was seen.
+ */
+#include "dsm/tcp/tcp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "proto/base/address.h"
+#include "proto/base/fd.h"
+
+_Static_assert((int)ADDRESS_TEXT_MAX == (int)TRANSPORT_ADDRESS_MAX,
+	       "addresses are written by address.h");
+
+enum {
+	TICK = 0xffff, /* epoll's data of the timerfd */
+	LISTEN_BACKLOG = 128,
+};
+
+static int lowest(dsm_set set)
+{
+	return __builtin_ctzll(set);
+}
+
+/* ---- open, close ---- */
+
+static int check(const struct transport_config *config, struct err *e)
+{
+	if (config->members < 1 || config->members > DSM_MEMBERS_MAX ||
+	    config->self.v >= config->members)
+		return err_set(e, ERR_INVALID, "member %u of %u", config->self.v, config->members);
+	if (!config->listen)
+		return err_set(e, ERR_INVALID, "no address to listen on");
+	return ERR_OK;
+}
+
+static int start_listening(struct transport *t, const char *address, struct err *e)
+{
+	struct address a;
+	int on = 1;
+	int rc = address_parse(address, &a, e);
+
+	if (rc)
+		return rc;
+	t->listener = socket(a.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (t->listener < 0)
+		return err_sys(e, errno, "cannot make a socket");
+	if (setsockopt(t->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(t->listener, (struct sockaddr *)&a.storage, a.length) < 0 ||
+	    listen(t->listener, LISTEN_BACKLOG) < 0)
+		return err_sys(e, errno, "cannot listen on %s", address);
+	return address_of_socket(t->listener, t->address, sizeof(t->address), e);
+}
+
+static int make_descriptors(struct transport *t, struct err *e)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = TICK}};
+
+	t->epoll = epoll_create1(EPOLL_CLOEXEC);
+	t->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->epoll < 0 || t->ticks < 0 ||
+	    epoll_ctl(t->epoll, EPOLL_CTL_ADD, t->ticks, &event) < 0)
+		return err_sys(e, errno, "cannot make epoll and timer");
+	return ERR_OK;
+}
+
+static void tcp_close(struct transport *t)
+{
+	if (!t)
+		return;
+	for (int m = 0; m < DSM_MEMBERS_MAX; m++)
+		tcp_channel_close(&t->channel[m]);
+	fd_close(&t->listener);
+	fd_close(&t->ticks);
+	fd_close(&t->epoll);
+	free(t);
+}
+
+static struct transport *make(const struct transport_config *config)
+{
+	struct transport *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->config = *config;
+	t->config.listen = NULL; /* the caller's */
+	if (!t->config.backlog_bytes)
+		t->config.backlog_bytes = TCP_BACKLOG_BYTES;
+	if (!t->config.silence_ms)
+		t->config.silence_ms = TCP_SILENCE_MS;
+	t->listener = t->epoll = t->ticks = -1;
+	for (int m = 0; m < DSM_MEMBERS_MAX; m++)
+		t->channel[m].fd = -1;
+	return t;
+}
+
+static int tcp_open(const struct transport_config *config, struct transport **out, struct err *e)
+{
+	struct transport *t;
+	int rc = check(config, e);
+
+	if (rc)
+		return rc;
+	t = make(config);
+	if (!t)
+		return err_set(e, ERR_NOMEM, "no memory for a transport");
+	rc = make_descriptors(t, e);
+	if (!rc)
+		rc = start_listening(t, config->listen, e);
+	if (rc) {
+		tcp_close(t);
+		return rc;
+	}
+	*out = t;
+	return ERR_OK;
+}
+
+static int tcp_address(const struct transport *t, char out[TRANSPORT_ADDRESS_MAX])
+{
+	memcpy(out, t->address, TRANSPORT_ADDRESS_MAX);
+	return ERR_OK;
+}
+
+static int start_ticking(struct transport *t, struct err *e)
+{
+	uint64_t ns = (uint64_t)t->config.silence_ms * 1000000u / TCP_SILENCE_TICKS;
+	struct timespec period = {.tv_sec = (time_t)(ns / 1000000000u),
+				  .tv_nsec = (long)(ns % 1000000000u)};
+	struct itimerspec every = {.it_interval = period, .it_value = period};
+
+	if (timerfd_settime(t->ticks, 0, &every, NULL) < 0)
+		return err_sys(e, errno, "cannot start a timer");
+	return ERR_OK;
+}
+
+static int tcp_connect(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,
+		       struct err *e)
+{
+	int rc = tcp_mesh_connect(t, peers, timeout_ms, stop_fd, e);
+
+	fd_close(&t->listener);
+	return rc ? rc : start_ticking(t, e);
+}
+
+/* ---- events ---- */
+
+static int tcp_fd(const struct transport *t)
+{
+	return t->epoll;
+}
+
+static bool take_lost(struct transport *t, struct transport_event *out)
+{
+	int m;
+
+	if (!t->lost_due)
+		return false;
+	m = lowest(t->lost_due);
+	t->lost_due &= ~TCP_BIT(m);
+	out->type = TRANSPORT_LOST;
+	out->from = (struct member_id){(uint8_t)m};
+	out->why = t->channel[m].why;
+	return true;
+}
+
+static bool take_message(struct transport *t, struct transport_event *out)
+{
+	while (t->full || t->ready) {
+		struct member_id m = {(uint8_t)lowest(t->full ? t->full : t->ready)};
+
+		if (!t->full) {
+			t->ready &= ~TCP_BIT(m.v);
+			tcp_channel_receive(t, m);
+			continue;
+		}
+		if (tcp_channel_next(t, m, out))
+			return true;
+		t->full &= ~TCP_BIT(m.v);
+	}
+	return false;
+}
+
+/* Asks the kernel, without waiting. */
+static void ask(struct transport *t)
+{
+	struct epoll_event events[DSM_MEMBERS_MAX + 1];
+	uint64_t missed;
+	int n = epoll_wait(t->epoll, events, DSM_MEMBERS_MAX + 1, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct member_id m = {(uint8_t)events[i].data.u32};
+
+		if (events[i].data.u32 == TICK) {
+			t->tick_due = read(t->ticks, &missed, sizeof(missed)) == sizeof(missed);
+			continue;
+		}
+		if (events[i].events & ~EPOLLOUT)
+			t->ready |= TCP_BIT(m.v);
+		if ((events[i].events & EPOLLOUT) && t->channel[m.v].fd >= 0)
+			tcp_channel_flush(t, m);
+	}
+}
+
+static void tick(struct transport *t)
+{
+	t->tick_due = false;
+	for (int m = 0; m < t->config.members; m++)
+		if (t->channel[m].fd >= 0)
+			tcp_channel_tick(t, (struct member_id){(uint8_t)m});
+}
+
+static void tcp_poll(struct transport *t, struct transport_event *out)
+{
+	bool asked = false;
+
+	for (;;) {
+		if (take_message(t, out) || take_lost(t, out))
+			return;
+		if (t->tick_due) {
+			tick(t);
+		} else if (!asked) {
+			ask(t);
+			asked = true;
+		} else {
+			out->type = TRANSPORT_NONE;
+			return;
+		}
+	}
+}
+
+/* ---- sending ---- */
+
+static void tcp_send(struct transport *t, struct member_id to, const struct dsm_msg *msg,
+		     const void *data, uint32_t bytes)
+{
+	assert(to.v < t->config.members && !member_eq(to, t->config.self) &&
+	       bytes <= PAGE_BYTES_MAX);
+	if (t->channel[to.v].fd >= 0)
+		t->stats.messages_out++;
+	tcp_channel_send(t, to, msg, data, bytes);
+}
+
+static void tcp_flush(struct transport *t)
+{
+	dsm_set left = t->pending;
+
+	for (; left; left &= left - 1) {
+		struct member_id m = {(uint8_t)lowest(left)};
+
+		if (!t->channel[m.v].armed)
+			tcp_channel_flush(t, m);
+	}
+}
+
+static void tcp_stats(const struct transport *t, struct transport_stats *out)
+{
+	*out = t->stats;
+}
+
+const struct transport_ops transport_tcp = {
+	.name = "tcp",
+	.open = tcp_open,
+	.address = tcp_address,
+	.connect = tcp_connect,
+	.fd = tcp_fd,
+	.poll = tcp_poll,
+	.send = tcp_send,
+	.flush = tcp_flush,
+	.stats = tcp_stats,
+	.close = tcp_close,
+};

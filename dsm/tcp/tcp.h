@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the TCP transport know of each other: the transport (tcp.c), its channels to
+ * peers (tcp_channel.c), and how they come to stand (tcp_mesh.c). Users see dsm/transport.h.
+ *
+ * Threads: as dsm/transport.h: one at a time.
+ */
+#ifndef CELLULAR_DSM_TCP_TCP_H
+#define CELLULAR_DSM_TCP_TCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dsm/transport.h"
+#include "proto/base/buffer.h"
+
+enum {
+	TCP_BACKLOG_BYTES = 64 << 20, /* defaults of struct transport_config */
+	TCP_SILENCE_MS = 3000,
+	TCP_IN_BYTES =
+		sizeof(struct page_wire) + PAGE_BYTES_MAX, /* one frame of the largest size */
+	TCP_READ_BYTES = 64 << 10, /* of one recv, when no larger frame is awaited */
+	TCP_DIRECT_BYTES = 1024, /* payloads from this size on are handed to the kernel in place, by
+				    send itself */
+	TCP_OUT_KEEP = 1 << 20,	 /* an empty queue larger than this is given back */
+	TCP_SILENCE_TICKS = 12,	 /* ticks of silence_ms / 12 without a byte: lost */
+	TCP_PING_TICKS = 1, /* whole ticks without a byte sent: ping, silence_ms / 6 after the last
+			       byte at the latest */
+};
+
+/* A channel to one member. fd >= 0 while it stands; lost: it stood, and stands never again. */
+struct tcp_channel {
+	int fd;
+	bool lost;
+	bool mute;	     /* the kernel takes no more: what is still to be read decides why */
+	bool armed;	     /* EPOLLOUT is asked for */
+	bool heard, spoke;   /* since the last tick */
+	uint8_t quiet, idle; /* ticks since then */
+	uint32_t sequence_in, sequence_out; /* of the next message */
+	struct buffer out;
+	uint8_t *in; /* TCP_IN_BYTES, touched lazily; an event's data lies in it */
+	size_t in_start, in_end;
+	size_t in_need; /* bytes of the frame that begins at in_start, as far as known */
+	struct err why; /* lost */
+};
+
+struct transport {
+	struct transport_config config;
+	int listener;	  /* -1 once the mesh stands */
+	int epoll, ticks; /* ticks: timerfd */
+	char address[TRANSPORT_ADDRESS_MAX];
+	struct transport_stats stats;
+	dsm_set ready;	  /* the kernel has input */
+	dsm_set full;	  /* the buffer may hold a whole message */
+	dsm_set pending;  /* output waits for flush */
+	dsm_set lost_due; /* LOST events to hand up */
+	bool tick_due;
+	struct tcp_channel channel[DSM_MEMBERS_MAX];
+};
+
+#define TCP_BIT(m) ((dsm_set)1 << (m))
+
+/* tcp_channel.c. A channel that stands is non-blocking and in the epoll set. */
+int tcp_channel_open(struct transport *t, struct member_id m, int fd, struct err *e);
+void tcp_channel_close(struct tcp_channel *c);
+/* Sends a message, or queues what the kernel does not take. */
+void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_msg *msg,
+		      const void *data, uint32_t bytes);
+/* Hands the queue to the kernel; what it does not take goes out by EPOLLOUT. */
+void tcp_channel_flush(struct transport *t, struct member_id m);
+/* One recv. */
+void tcp_channel_receive(struct transport *t, struct member_id m);
+/* Cuts the next message out of the buffer. false: there is no whole one (or the channel is lost).
+ */
+bool tcp_channel_next(struct transport *t, struct member_id m, struct transport_event *out);
+/* Counts silence and idleness: loses the channel or pings. */
+void tcp_channel_tick(struct transport *t, struct member_id m);
+void tcp_channel_ping(struct transport *t, struct member_id m);
+/* The channel is over; its LOST event is due. */
+void tcp_channel_lose(struct transport *t, struct member_id m, const struct err *why);
+
+/* tcp_mesh.c: transport_ops.connect. */
+int tcp_mesh_connect(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,
+		     struct err *e);
+
+#endif

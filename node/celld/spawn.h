@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts a cell-vm: a child with nothing but
+ *
+ *	0     /dev/null
+ *	1, 2  its log file
+ *	3     control link to celld (stream socket pair)
+ *	4     hand-over of its userfaultfd (stream socket pair, SCM_RIGHTS)
+ *
+ * in a session of its own, with default signals, and killed by the kernel when celld dies
+ * (PR_SET_PDEATHSIG, prctl(2)): a fragment nobody watches would be a leak. The caller reaps it.
+ */
+#ifndef CELLULAR_CELLD_SPAWN_H
+#define CELLULAR_CELLD_SPAWN_H
+
+#include <sys/types.h>
+
+#include "proto/base/err.h"
+
+enum { SPAWN_FD_CONTROL = 3, SPAWN_FD_UFFD = 4 };
+
+struct spawned {
+	pid_t pid;
+	int control; /* our ends, close-on-exec; the caller's */
+	int uffd;
+};
+
+/* Blocks until the program runs or could not be started. Call it on the thread that lives as long
+ * as celld (the death signal is tied to the thread). NOTFOUND, DENIED, NOMEM, SYS: nothing is left
+ * behind. */
+int spawn_vm(const char *program, const char *log_path, struct spawned *out, struct err *e);
+
+#endif
