@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The page header's codec. What a type may carry - flags, pages, payload, a requester - is one row
- * of the table `rules`; decoding is the walk over that row, each refused field with its own
- * sentence.
+ * The page header's codec. Decoding goes from what holds for every frame to what holds for its
+ * type, and each refused field has its own sentence.
  */
 #include "proto/page.h"
 
@@ -10,12 +9,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-struct rule {
+struct type {
 	const char *name;
 	enum page_class class;
 };
 
-static const struct rule rules[PAGE_TYPE_LAST + 1] = {
+static const struct type types[PAGE_TYPE_LAST + 1] = {
 #define X(code, type, kind) [code] = {.name = #type, .class = PAGE_CLASS_##kind},
 	PAGE_TYPES(X)
 #undef X
@@ -28,12 +27,12 @@ static bool type_known(int type)
 
 const char *page_type_name(int type)
 {
-	return type_known(type) ? rules[type].name : "?";
+	return type_known(type) ? types[type].name : "?";
 }
 
 enum page_class page_type_class(int type)
 {
-	return type_known(type) ? rules[type].class : PAGE_CLASS_LINK;
+	return type_known(type) ? types[type].class : PAGE_CLASS_LINK;
 }
 
 /* Flags a type may have besides OPTIONAL. */
