@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * celld as a process, between a controller and a cell-vm that are both made up here: what it reports and leaves behind when a
- * fragment lives, fails, dies, lies or does not answer, when the controller goes away, and when celld itself is ended or killed.
+ * celld as a process, between a controller and a cell-vm that are both made up here: what it
+ * reports and leaves behind when a fragment lives, fails, dies, lies or does not answer, when the
+ * controller goes away, and when celld itself is ended or killed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -55,7 +56,7 @@ static struct {
 	uint64_t next_vm;
 } rig;
 
-/* ---- the controller -------------------------------------------------------------------------------------------------- */
+/* ---- the controller ---- */
 
 #define COPY(to, type, prefix, in)                                                                 \
 	do {                                                                                       \
@@ -160,7 +161,7 @@ static bool never(const void *what)
 	return false;
 }
 
-/* ---- conditions ------------------------------------------------------------------------------------------------------ */
+/* ---- conditions ---- */
 
 static const struct seen *last_seen(uint64_t vm_id)
 {
@@ -215,7 +216,7 @@ static bool dies(pid_t pid)
 	return is_gone(&pid);
 }
 
-/* ---- orders ---------------------------------------------------------------------------------------------------------- */
+/* ---- orders ---- */
 
 struct order {
 	const char *mode, *argument;
@@ -309,7 +310,7 @@ static uint64_t start_running(const struct order *o)
 	return vm;
 }
 
-/* ---- celld ----------------------------------------------------------------------------------------------------------- */
+/* ---- celld ---- */
 
 static void start_celld(void)
 {
@@ -427,7 +428,7 @@ static bool celld_lets_go(const void *what)
 	return celld_descriptors("anon_inode:[userfaultfd]") == 0;
 }
 
-/* ---- cases ----------------------------------------------------------------------------------------------------------- */
+/* ---- cases ---- */
 
 static void tells_who_it_is(void)
 {

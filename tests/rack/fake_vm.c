@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stands in for cell-vm when celld is tested alone: speaks the protocol on descriptors 3 and 4, computes nothing, and misbehaves on
- * demand. The first argument of the VM says how:
+ * Stands in for cell-vm when celld is tested alone: speaks the protocol on descriptors 3 and 4,
+ * computes nothing, and misbehaves on demand. The first argument of the VM says how:
  *
- *	ok          lives through all states; what it says is what a good cell-vm says
- *	stop N      as ok, but the guest exits with code N as soon as it runs
- *	fail        cannot start, and says why
- *	mute        never says a word, not even goodbye
- *	stubborn    as ok, but does not hear FragQuit
- *	abort       dies of SIGABRT with a last word on stderr
- *	exit N      ends by itself
- *	garbage     writes bytes that are no frame
- *	backward    reports states in the wrong order
- *	foreign     sends a message that is not its to send
- *	chatty N    as ok, and writes N bytes to the console
- *	drop        closes its control link and lives on
+ *   ok          lives through all states; what it says is what a good cell-vm says
+ *   stop N      as ok, but the guest exits with code N as soon as it runs
+ *   fail        cannot start, and says why
+ *   mute        never says a word, not even goodbye
+ *   stubborn    as ok, but does not hear FragQuit
+ *   abort       dies of SIGABRT with a last word on stderr
+ *   exit N      ends by itself
+ *   garbage     writes bytes that are no frame
+ *   backward    reports states in the wrong order
+ *   foreign     sends a message that is not its to send
+ *   chatty N    as ok, and writes N bytes to the console
+ *   drop        closes its control link and lives on
  */
 #include <dirent.h>
 #include <fcntl.h>
