@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's small parts by themselves: the command queue and the fault timing. */
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "dsm/command.h"
+#include "dsm/core/core.h"
+#include "dsm/timing.h"
+#include "tests/unit/unit.h"
+
+static struct command_queue *queue(void)
+{
+	struct command_queue *q = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(command_open(&q, NULL), ERR_OK);
+	return q;
+}
+
+static bool readable(const struct command_queue *q)
+{
+	struct pollfd p = {.fd = command_fd(q), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void commands_keep_their_order_and_payload(void)
+{
+	static uint8_t in[POST_BYTES_MAX], out[POST_BYTES_MAX];
+	struct command_queue *q = queue();
+	struct command c;
+
+	/* several times round the ring, with sizes that never line up */
+	for (uint32_t i = 0; i < 3 * (COMMAND_QUEUE_BYTES / 2000); i++) {
+		uint32_t n = i * 7919 % (POST_BYTES_MAX + 1);
+
+		memset(in, (int)(i & 0xff), n);
+		CU_ASSERT_EQUAL_FATAL(
+			command_push(
+				q, &(struct command){.type = COMMAND_POST, .bytes = n, .token = i},
+				in),
+			ERR_OK);
+		if (i < 10)
+			continue;
+		CU_ASSERT_FATAL(command_pop(q, &c, out));
+		CU_ASSERT_EQUAL_FATAL(c.token, i - 10);
+		CU_ASSERT_EQUAL_FATAL(c.bytes, (i - 10) * 7919 % (POST_BYTES_MAX + 1));
+		CU_ASSERT_FATAL(c.bytes == 0 ||
+				(out[0] == ((i - 10) & 0xff) && out[c.bytes - 1] == out[0]));
+	}
+	CU_ASSERT_EQUAL(command_heard(q), 10);
+	command_close(q);
+}
+
+static void a_full_queue_refuses_posts_but_never_a_release(void)
+{
+	static uint8_t bytes[POST_BYTES_MAX];
+	struct command_queue *q = queue();
+	struct command c = {.type = COMMAND_POST, .bytes = POST_BYTES_MAX};
+	uint32_t posts = 0;
+
+	while (command_push(q, &c, bytes) == ERR_OK)
+		posts++;
+	CU_ASSERT(posts > COMMAND_QUEUE_BYTES / (POST_BYTES_MAX + 100));
+	c.bytes = 0;
+	while (command_push(q, &c, NULL) == ERR_OK)
+		posts++;
+	CU_ASSERT_EQUAL(command_push(q, &(struct command){.type = COMMAND_EVICT}, NULL),
+			ERR_NOSPACE);
+	CU_ASSERT_EQUAL(command_push(q, &(struct command){.type = COMMAND_ACQUIRE}, NULL),
+			ERR_NOSPACE);
+	for (int i = 0; i < DSM_ACQUIRES_MAX; i++)
+		CU_ASSERT_EQUAL(command_push(q, &(struct command){.type = COMMAND_RELEASE}, NULL),
+				ERR_OK);
+	CU_ASSERT_EQUAL(command_push(q, &(struct command){.type = COMMAND_STATS}, NULL), ERR_OK);
+	while (posts--)
+		CU_ASSERT_FATAL(command_pop(q, &c, bytes) && c.type == COMMAND_POST);
+	for (int i = 0; i < DSM_ACQUIRES_MAX; i++)
+		CU_ASSERT(command_pop(q, &c, bytes) && c.type == COMMAND_RELEASE);
+	CU_ASSERT(command_pop(q, &c, bytes) && c.type == COMMAND_STATS);
+	CU_ASSERT_FALSE(command_pop(q, &c, bytes));
+	command_close(q);
+}
+
+static void the_descriptor_says_that_something_came(void)
+{
+	static uint8_t bytes[POST_BYTES_MAX];
+	struct command_queue *q = queue();
+	struct command c = {.type = COMMAND_EVICT};
+
+	CU_ASSERT_FALSE(readable(q));
+	command_push(q, &c, NULL);
+	CU_ASSERT(readable(q));
+	CU_ASSERT_EQUAL(command_heard(q), 1);
+	CU_ASSERT_FALSE(readable(q));
+	command_push(q, &c,
+		     NULL); /* behind one that was heard of: whoever pops asks command_waiting */
+	CU_ASSERT(command_pop(q, &c, bytes));
+	CU_ASSERT(command_waiting(q));
+	CU_ASSERT(command_pop(q, &c, bytes));
+	CU_ASSERT_FALSE(command_waiting(q));
+	command_push(q, &c, NULL);
+	CU_ASSERT(readable(q));
+	command_close(q);
+	command_close(NULL);
+}
+
+static void timing_adds_up(void)
+{
+	static struct timing t;
+	struct gpage a = {5}, same_place = {5 + TIMING_PLACES};
+
+	timing_fault(&t, a, 1000);
+	timing_fault(&t, same_place, 1100); /* its place is taken: not timed */
+	timing_sent(&t, 1500);
+	timing_sent(&t, 9000); /* of a later round */
+	timing_wake(&t, same_place, 2000, 2000);
+	CU_ASSERT_EQUAL(t.faults, 0);
+	timing_wake(&t, a, 4000, 4700);
+	timing_wake(&t, a, 5000, 5000); /* once */
+	CU_ASSERT_EQUAL(t.faults, 1);
+	CU_ASSERT_EQUAL(t.queue_sum, 500);
+	CU_ASSERT_EQUAL(t.reply_sum, 2500);
+	CU_ASSERT_EQUAL(t.install_sum, 700);
+	CU_ASSERT_EQUAL(t.total_sum, 3700);
+	CU_ASSERT_EQUAL(t.total_max, 3700);
+}
+
+static void timing_percentiles_are_close(void)
+{
+	static struct timing t;
+
+	CU_ASSERT_EQUAL(timing_percentile(&t, 50), 0);
+	for (uint64_t i = 1; i <= 10000; i++) {
+		timing_fault(&t, (struct gpage){i}, 0);
+		timing_sent(&t, 1);
+		timing_wake(&t, (struct gpage){i}, i * 10, i * 10); /* 10 ns .. 100 us, even */
+	}
+	CU_ASSERT(timing_percentile(&t, 50) >= 50000 && timing_percentile(&t, 50) <= 56500);
+	CU_ASSERT(timing_percentile(&t, 99) >= 99000 && timing_percentile(&t, 99) <= 112000);
+	CU_ASSERT(timing_percentile(&t, 0) <= timing_percentile(&t, 100));
+	timing_fault(&t, (struct gpage){1}, 0);
+	timing_wake(&t, (struct gpage){1}, UINT64_MAX, UINT64_MAX); /* beyond the last bucket */
+	CU_ASSERT_EQUAL(t.total_max, UINT64_MAX);
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		UNIT_CASE(commands_keep_their_order_and_payload),
+		UNIT_CASE(a_full_queue_refuses_posts_but_never_a_release),
+		UNIT_CASE(the_descriptor_says_that_something_came),
+		UNIT_CASE(timing_adds_up),
+		UNIT_CASE(timing_percentiles_are_close),
+	};
+
+	return unit_main("dsm parts", cases, UNIT_COUNT(cases));
+}
