@@ -222,11 +222,16 @@ void policy_cell_join(struct policy *p, const struct policy_event *event)
 
 /* ---- the rest of its life ---- */
 
-void policy_cell_away(struct policy *p, struct policy_cell *cell, uint32_t grace_ms)
+static void go_away(struct policy *p, struct policy_cell *cell, uint32_t grace_ms)
 {
 	cell->state = POLICY_CELL_AWAY;
 	cell->link = 0;
 	cell->deadline_ms = p->now_ms + grace_ms;
+}
+
+void policy_cell_away(struct policy *p, struct policy_cell *cell, uint32_t grace_ms)
+{
+	go_away(p, cell, grace_ms);
 	each_fragment(p, cell, policy_fragment_away);
 }
 
@@ -243,21 +248,49 @@ void policy_cell_heard(struct policy *p, const struct policy_event *event)
 	each_fragment(p, cell, listed);
 }
 
-void policy_cell_timer(struct policy *p, struct policy_cell *cell)
+static bool due(const struct policy *p, const struct policy_cell *cell,
+		enum policy_cell_state state)
 {
-	struct err *e;
+	return cell->used && cell->state == state && cell->deadline_ms &&
+	       cell->deadline_ms <= p->now_ms;
+}
 
-	if (cell->state == POLICY_CELL_UP) {
-		e = policy_text(p);
-		err_set(e, ERR_TIMEOUT, "%s was silent for %u s", cell->name,
-			p->times.silent / 1000);
-		refuse(p, cell->link, e);
-		policy_cell_away(p, cell, p->times.grace);
-		return;
-	}
+static void lose(struct policy *p, struct policy_cell *cell)
+{
 	cell->state = POLICY_CELL_LOST;
 	cell->deadline_ms = 0;
 	cell->memory_resident = 0;
 	policy_save_cell(p, cell);
-	each_fragment(p, cell, lost);
+}
+
+static void fall_silent(struct policy *p, struct policy_cell *cell)
+{
+	struct err *e = policy_text(p);
+
+	err_set(e, ERR_TIMEOUT, "%s was silent for %u s", cell->name, p->times.silent / 1000);
+	refuse(p, cell->link, e);
+	go_away(p, cell, p->times.grace);
+}
+
+/* First what became of the cells, then what this means for VMs: so none of them is told anything
+ * through a link that is down. */
+void policy_cells_timer(struct policy *p)
+{
+	bool now_lost[POLICY_CELLS_MAX] = {false}, now_away[POLICY_CELLS_MAX] = {false};
+
+	for (unsigned i = 0; i < POLICY_CELLS_MAX; i++) {
+		if (due(p, &p->cells[i], POLICY_CELL_AWAY)) {
+			now_lost[i] = true;
+			lose(p, &p->cells[i]);
+		} else if (due(p, &p->cells[i], POLICY_CELL_UP)) {
+			now_away[i] = true;
+			fall_silent(p, &p->cells[i]);
+		}
+	}
+	for (unsigned i = 0; i < POLICY_CELLS_MAX; i++) {
+		if (now_away[i])
+			each_fragment(p, &p->cells[i], policy_fragment_away);
+		if (now_lost[i])
+			each_fragment(p, &p->cells[i], lost);
+	}
 }

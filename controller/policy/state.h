@@ -104,7 +104,7 @@ int policy_vm_check(const struct policy *p, const struct policy_vm *vm, struct e
 void policy_cell_join(struct policy *p, const struct policy_event *event);
 void policy_cell_away(struct policy *p, struct policy_cell *cell, uint32_t grace_ms);
 void policy_cell_heard(struct policy *p, const struct policy_event *event);
-void policy_cell_timer(struct policy *p, struct policy_cell *cell);
+void policy_cells_timer(struct policy *p);
 
 /* wait.c */
 bool policy_wait_room(const struct policy *p);

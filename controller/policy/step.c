@@ -78,10 +78,7 @@ void policy_copy(char *out, size_t size, const char *text)
 
 static void overdue(struct policy *p)
 {
-	for (unsigned i = 0; i < POLICY_CELLS_MAX; i++)
-		if (p->cells[i].used && p->cells[i].deadline_ms &&
-		    p->cells[i].deadline_ms <= p->now_ms)
-			policy_cell_timer(p, &p->cells[i]);
+	policy_cells_timer(p);
 	for (unsigned i = 0; i < p->vms_high; i++)
 		if (p->vms[i].used && p->vms[i].deadline_ms && p->vms[i].deadline_ms <= p->now_ms)
 			policy_vm_timer(p, &p->vms[i]);
@@ -113,14 +110,16 @@ static void arm(struct policy *p)
 	policy_send(p, &(struct policy_order){.kind = POLICY_TIMER, .number = next});
 }
 
+/* VMs first: that the controller was away says more about one that was starting than that its cells
+ * now are. */
 static void loaded(struct policy *p)
 {
-	for (unsigned i = 0; i < POLICY_CELLS_MAX; i++)
-		if (p->cells[i].used && p->cells[i].state != POLICY_CELL_LOST)
-			policy_cell_away(p, &p->cells[i], p->times.grace_restart);
 	for (unsigned i = 0; i < p->vms_high; i++)
 		if (p->vms[i].used)
 			policy_vm_loaded(p, &p->vms[i]);
+	for (unsigned i = 0; i < POLICY_CELLS_MAX; i++)
+		if (p->cells[i].used && p->cells[i].state != POLICY_CELL_LOST)
+			policy_cell_away(p, &p->cells[i], p->times.grace_restart);
 }
 
 static void link_lost(struct policy *p, uint64_t link)

@@ -196,10 +196,12 @@ static int prepare(struct store *store, struct err *e)
 
 static int open_database(struct store *store, struct err *e)
 {
+	mode_t mask = umask(0077); /* the log gets the database's mode */
 	int rc = sqlite3_open_v2(store->path, &store->db,
 				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 				 NULL);
 
+	umask(mask);
 	if (rc != SQLITE_OK)
 		return store_error(store, rc, "open", e);
 	sqlite3_extended_result_codes(store->db, 1);
