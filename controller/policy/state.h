@@ -5,6 +5,7 @@
  *   step.c   events come in; tables, time, the two lists of orders
  *   place.c  where a VM goes
  *   life.c   what becomes of it
+ *   request.c what people want of it
  *   cells.c  cells come, speak, fall silent and are lost
  *   wait.c   requests that wait
  *   load.c   records of the store
@@ -78,9 +79,14 @@ void policy_copy(char *out, size_t size, const char *text); /* text_escape; NULL
 int policy_place(const struct policy *p, const struct policy_spec *spec, struct policy_plan *plan,
 		 struct err *e);
 
-/* life.c */
+/* request.c */
 void policy_vm_start(struct policy *p, const struct policy_event *event);
 void policy_vm_end(struct policy *p, const struct policy_event *event);
+
+/* life.c */
+void policy_vm_launch(struct policy *p,
+		      struct policy_vm *vm); /* a new record: saves it, orders the starts */
+void policy_vm_quit(struct policy *p, struct policy_vm *vm, const struct policy_reason *why);
 void policy_vm_timer(struct policy *p, struct policy_vm *vm);
 /* A fragment that is where it belongs reports; it is of an epoch and member that exist. */
 void policy_fragment_report(struct policy *p, struct policy_vm *vm, unsigned member,
