@@ -27,7 +27,7 @@ char mem_map_letter(size_t cell, bool exclusive)
 	return (char)((exclusive ? 'A' : 'a') + (int)cell);
 }
 
-/* ---- drawing ----------------------------------------------------------------------------------- */
+/* ---- drawing ---- */
 
 static uint32_t at(const uint32_t *list, size_t n, uint32_t bucket)
 {
@@ -138,7 +138,7 @@ void mem_map_free(struct mem_map *map)
 	*map = (struct mem_map){0};
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ---- */
 
 /* Foregrounds that can be read on dark and on light ground; as background the letter is black. */
 static const unsigned palette[] = {39, 208, 41, 205, 178, 141, 44, 203, 112, 75, 215, 134};

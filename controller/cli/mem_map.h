@@ -37,10 +37,10 @@ struct mem_map {
 
 enum { MEM_MAP_NOBODY = 255 };
 
-/* Pages a character stands for, a power of two, so that `pages` fit in columns * rows characters. */
+/* Pages a character stands for: a power of two, so that all fit in columns * rows characters. */
 uint64_t mem_map_scale(uint64_t pages, unsigned columns, unsigned rows);
 
-/* Draws. PROTOCOL: the maps do not fit together (other sizes, more counted pages than a run has); NOMEM. */
+/* Draws. PROTOCOL: the maps do not fit together, or have no size; NOMEM. */
 int mem_map_draw(Cellular__CellMap *const *maps, size_t n, struct mem_map *out, struct err *e);
 void mem_map_free(struct mem_map *map);
 

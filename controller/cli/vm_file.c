@@ -58,7 +58,7 @@ line_of(const struct source *s, const char *fmt, ...)
 	return at.line;
 }
 
-/* ---- shape: what libcyaml says, and where it really is ------------------------------------------ */
+/* ---- shape: what libcyaml says, and where it really is ---- */
 
 /* libcyaml's log of a failed load: the error, then a backtrace from the inside out. */
 struct complaint {
@@ -178,7 +178,7 @@ static void free_shape(struct vm_file *vm)
 		cyaml_free(&config, &vm_schema, vm, 0);
 }
 
-/* ---- sense -------------------------------------------------------------------------------------- */
+/* ---- sense ---- */
 
 static int check_memory(const struct source *s, const struct vm_file *vm, uint64_t *bytes,
 			struct err *e)
@@ -263,7 +263,7 @@ static int check_sense(const struct source *s, const struct vm_file *vm, uint64_
 	return rc ? rc : check_placement(s, vm, e);
 }
 
-/* ---- the result --------------------------------------------------------------------------------- */
+/* ---- the result ---- */
 
 static void resolve(const char *base, const char *path, char out[PATH_MAX + VM_FILE_TEXT_MAX + 2])
 {

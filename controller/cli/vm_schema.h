@@ -33,7 +33,7 @@ struct vm_file {
 
 extern const cyaml_schema_value_t vm_schema;
 
-/* "a size like 256MiB" for the value at this path (yaml_lines.h), whatever its index; NULL: unknown. */
+/* "a size like 256MiB" for the value at a path (yaml_lines.h), whatever its index; or NULL. */
 const char *vm_schema_wants(const char *path);
 
 #endif

@@ -185,7 +185,7 @@ int yaml_check(const char *text, size_t length, struct yaml_mark *at, struct err
 	return walk(text, length, NULL, NULL, at, e);
 }
 
-/* ---- searches ---------------------------------------------------------------------------------- */
+/* ---- searches ---- */
 
 struct search {
 	const char *wanted;

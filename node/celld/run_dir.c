@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/celld/run_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,22 @@
 #include <unistd.h>
 
 #include "proto/base/fd.h"
+
+static void remove_old_logs(const char *path)
+{
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		return;
+	for (struct dirent *d = readdir(dir); d; d = readdir(dir)) {
+		size_t n = strlen(d->d_name);
+
+		if (n > 7 && strncmp(d->d_name, "vm-", 3) == 0 &&
+		    strcmp(d->d_name + n - 4, ".log") == 0)
+			unlinkat(dirfd(dir), d->d_name, 0);
+	}
+	closedir(dir);
+}
 
 int run_dir_open(const char *path, int *lock, struct err *e)
 {
@@ -32,6 +49,7 @@ int run_dir_open(const char *path, int *lock, struct err *e)
 		close(fd);
 		return rc;
 	}
+	remove_old_logs(path);
 	*lock = fd;
 	return ERR_OK;
 }

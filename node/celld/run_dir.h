@@ -5,8 +5,11 @@
 
 #include "proto/base/err.h"
 
-/* Makes the directory (not its parents) if it is missing and locks it until *lock is closed.
- * EXISTS: another celld has it; DENIED, NOTFOUND, SYS. */
+/*
+ * Makes the directory (not its parents) if it is missing and locks it until *lock is closed. Logs
+ * of fragments of an earlier celld are removed: those died with it. EXISTS: another celld has it;
+ * DENIED, NOTFOUND, SYS.
+ */
 int run_dir_open(const char *path, int *lock, struct err *e);
 
 /* Writes one line to a file that appears whole or not at all. */

@@ -2,10 +2,10 @@
 /*
  * Starts a cell-vm: a child with nothing but
  *
- *	0     /dev/null
- *	1, 2  its log file
- *	3     control link to celld (stream socket pair)
- *	4     hand-over of its userfaultfd (stream socket pair, SCM_RIGHTS)
+ *   0     /dev/null
+ *   1, 2  its log file
+ *   3     control link to celld (stream socket pair)
+ *   4     hand-over of its userfaultfd (stream socket pair, SCM_RIGHTS)
  *
  * in a session of its own, with default signals, and killed by the kernel when celld dies
  * (PR_SET_PDEATHSIG, prctl(2)): a fragment nobody watches would be a leak. The caller reaps it.
