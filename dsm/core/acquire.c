@@ -46,17 +46,26 @@ static void say(struct dsm_core *core, uint32_t token, uint32_t result)
 
 /* ---- collecting ---- */
 
-static bool has_page(struct dsm_core *core, const struct dsm_acquire *a, uint32_t page)
+/* Is page number i of the acquire here, with the right that is wanted? */
+static bool has_page(struct dsm_core *core, const struct dsm_acquire *a, uint8_t i)
 {
+	uint32_t page = a->first + i;
+
 	if (a->write && dsm_holder(core, page)->state == DSM_E)
 		dsm_holder_write_silently(core, page);
 	return dsm_may(dsm_holder(core, page), a->write);
 }
 
-static void ask_for(struct dsm_core *core, const struct dsm_acquire *a, uint32_t page)
+/* R25: who waits for the page since before it joined the prefix is served first. */
+static bool may_join(struct dsm_core *core, const struct dsm_acquire *a, uint8_t i)
 {
-	if (!has_page(core, a, page))
-		dsm_want(core, page, a->write);
+	return i < a->prefix || !dsm_holder(core, a->first + i)->deferred;
+}
+
+static void ask_for(struct dsm_core *core, const struct dsm_acquire *a, uint8_t i)
+{
+	if (!has_page(core, a, i))
+		dsm_want(core, a->first + i, a->write);
 }
 
 static void open_window(struct dsm_core *core, struct dsm_acquire *a)
@@ -70,25 +79,31 @@ static void open_window(struct dsm_core *core, struct dsm_acquire *a)
 	a->until = core->now + ((us * 1000) << a->tries);
 }
 
+/* R28: what waits for the pages since they joined waits until this window is over. */
+static void hold(struct dsm_core *core, struct dsm_acquire *a)
+{
+	a->held = true;
+	a->until = core->now + (uint64_t)core->config.acquire_us * 1000;
+	for (uint8_t i = 0; i < a->pages; i++)
+		dsm_hold_prolong(core, a->first + i, a->until);
+	say(core, a->token, ERR_OK);
+}
+
 static void collect(struct dsm_core *core, struct dsm_acquire *a)
 {
 	uint8_t here = 0;
 
-	while (here < a->pages && has_page(core, a, a->first + here))
+	while (here < a->pages && has_page(core, a, here) && may_join(core, a, here))
 		here++;
 	a->prefix = here;
 	if (here == a->pages) {
-		a->held = true;
-		a->until = core->now + (uint64_t)core->config.acquire_us * 1000;
-		for (uint8_t i = 0; i < a->pages; i++)
-			dsm_hold_prolong(core, a->first + i);
-		say(core, a->token, ERR_OK);
+		hold(core, a);
 		return;
 	}
 	if (here)
 		open_window(core, a);
 	for (uint8_t i = here; i < a->pages && (i == here || !a->asked); i++)
-		ask_for(core, a, a->first + i);
+		ask_for(core, a, i);
 	a->asked = true;
 }
 

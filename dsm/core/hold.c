@@ -6,9 +6,8 @@
  * one for each transaction of the other members: the pool cannot overflow (R25).
  *
  * Deadlines differ (acquires), so they are kept in a binary heap of pool indices: heap[0 .. count)
- * is ordered, the rest names the free entries. A deadline is fixed when the request arrives; a new
- * hold does not prolong it. Only an acquire that gets its pages does, by acquire_us at most in all
- * (R28): so every request is served in bounded time, however many devices there are.
+ * is ordered, the rest names the free entries. A deadline is fixed when the request arrives and is
+ * only ever shortened: a new hold does not prolong it.
  */
 #include "dsm/core/internal.h"
 
@@ -89,12 +88,7 @@ enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const str
 		return DEFER_REFUSED;
 	at = core->deferred_count++;
 	d = &core->deferred[core->heap[at]];
-	*d = (struct dsm_deferred){
-		.deadline = until,
-		.limit = until + (uint64_t)core->config.acquire_us * 1000,
-		.msg = *msg,
-		.place = (uint16_t)at,
-	};
+	*d = (struct dsm_deferred){.deadline = until, .msg = *msg, .place = (uint16_t)at};
 	if (DSM_BUG(endless_hold))
 		d->deadline = UINT64_MAX;
 	dsm_holder(core, page)->deferred = core->heap[at] + 1;
@@ -103,35 +97,29 @@ enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const str
 	return DEFER_YES;
 }
 
+static void set_deadline(struct dsm_core *core, struct dsm_deferred *d, uint64_t deadline)
+{
+	if (DSM_BUG(endless_hold))
+		return;
+	d->deadline = deadline;
+	sift_up(core, d->place);
+	sift_down(core, d->place);
+}
+
 void dsm_hold_shorten(struct dsm_core *core, uint32_t page)
 {
 	uint16_t index = dsm_holder(core, page)->deferred;
-	uint64_t until;
 
-	if (!index || DSM_BUG(endless_hold))
-		return;
-	until = held_until(core, page);
-	if (until >= core->deferred[index - 1].deadline)
-		return;
-	core->deferred[index - 1].deadline = until;
-	sift_up(core, core->deferred[index - 1].place);
+	if (index && held_until(core, page) < core->deferred[index - 1].deadline)
+		set_deadline(core, &core->deferred[index - 1], held_until(core, page));
 }
 
-void dsm_hold_prolong(struct dsm_core *core, uint32_t page)
+void dsm_hold_prolong(struct dsm_core *core, uint32_t page, uint64_t until)
 {
 	uint16_t index = dsm_holder(core, page)->deferred;
-	uint64_t until = dsm_acquire_until(core, page);
-	struct dsm_deferred *d;
 
-	if (!index)
-		return;
-	d = &core->deferred[index - 1];
-	if (until > d->limit)
-		until = d->limit;
-	if (until <= d->deadline)
-		return;
-	d->deadline = until;
-	sift_down(core, d->place);
+	if (index && until > core->deferred[index - 1].deadline)
+		set_deadline(core, &core->deferred[index - 1], until);
 }
 
 void dsm_hold_expire(struct dsm_core *core)

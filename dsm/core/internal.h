@@ -76,7 +76,6 @@ struct dsm_waiting {
  * member (R24). */
 struct dsm_deferred {
 	uint64_t deadline; /* ns */
-	uint64_t limit;	   /* ns: no acquire prolongs the deadline beyond this */
 	struct dsm_msg msg;
 	uint16_t place; /* in the heap */
 };
@@ -231,10 +230,10 @@ enum dsm_deferral { DEFER_NO, DEFER_YES, DEFER_REFUSED };
  * has. */
 enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const struct dsm_msg *msg);
 void dsm_hold_shorten(struct dsm_core *core, uint32_t page); /* a hold ended early */
-/* ACQUIRED was said: what waits for the page already waits for the device, too. */
-void dsm_hold_prolong(struct dsm_core *core, uint32_t page);
-void dsm_hold_expire(struct dsm_core *core);		     /* serves what is due */
-uint64_t dsm_hold_next(const struct dsm_core *core);	     /* ns, UINT64_MAX: none */
+/* An acquire that held the page has all its pages now: what came meanwhile waits until then. */
+void dsm_hold_prolong(struct dsm_core *core, uint32_t page, uint64_t until);
+void dsm_hold_expire(struct dsm_core *core);	     /* serves what is due */
+uint64_t dsm_hold_next(const struct dsm_core *core); /* ns, UINT64_MAX: none */
 
 /* ---- home.c ---- */
 /* Begins the request, or queues it behind the one under way. False: no rule allows it. */
