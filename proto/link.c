@@ -163,7 +163,7 @@ static void flush(struct link *link)
 	}
 }
 
-static size_t backlog(const struct link *link)
+size_t link_backlog(const struct link *link)
 {
 	return buffer_length(&link->queue) + buffer_length(&link->wire);
 }
@@ -179,9 +179,9 @@ int link_send(struct link *link, uint16_t type, const ProtobufCMessage *message,
 			       ctl_type_name(type), payload);
 	if (link->state >= LINK_DRAINING)
 		return ERR_OK;
-	if (backlog(link) + length > LINK_BACKLOG_MAX) {
+	if (link_backlog(link) + length > LINK_BACKLOG_MAX) {
 		fail(link, ERR_TOOBIG, "the other side does not read: %zu bytes wait for it",
-		     backlog(link));
+		     link_backlog(link));
 		return ERR_OK;
 	}
 	room = buffer_room(&link->queue, length);

@@ -81,6 +81,8 @@ void link_listener_close(struct link_listener *listener); /* NULL is allowed; li
 void link_set_ops(struct link *link, const struct link_ops *ops, void *context);
 void *link_context(const struct link *link);
 uint64_t link_skipped(const struct link *link); /* optional messages of unknown type */
+/* Bytes that wait to be sent: who can should stop making more long before LINK_BACKLOG_MAX. */
+size_t link_backlog(const struct link *link);
 
 /* Packs and queues; what is sent before `open` goes out after the hello. Does not block. A link
  * that is closing drops it. TOOBIG: message above FRAME_PAYLOAD_MAX; NOMEM (the link fails). */
