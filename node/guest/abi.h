@@ -81,6 +81,7 @@ struct guest_boot {
 _Static_assert(sizeof(struct guest_boot) <= 4096, "one page");
 
 /* Entry of a vCPU: RIP = ELF entry, RSP = stack_top[vcpu] - 8, RDI = vcpu number, RSI = GUEST_BOOT,
- * RFLAGS = IOPL 3. */
+ * IOPL 0: the TSS opens
+ * MONITOR_PORT, and nothing else. */
 
 #endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cell-vm: one fragment of one VM. Started by celld, which holds the other ends of fd 3 (control)
+ * and fd 4 (userfaultfd); stderr is celld's log.
+ *
+ * The ladder: signals, descriptors, /dev/kvm, loop, control. All that needs a right is opened here
+ * or at FragStart (userfaultfd), before anything of the guest is looked at by a vCPU.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node/vm/control.h"
+#include "node/vm/vcpu.h"
+#include "proto/base/fd.h"
+#include "proto/base/log.h"
+
+enum { FD_CONTROL = 3, FD_UFFD = 4 };
+
+static int open_kvm(struct err *e)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), version;
+
+	if (fd < 0) {
+		err_sys(e, errno, "/dev/kvm");
+		return -1;
+	}
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version == KVM_API_VERSION &&
+	    ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) > 0 &&
+	    ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_MMU) > 0)
+		return fd;
+	err_set(e, ERR_UNSUPPORTED, "/dev/kvm: version %d, or without immediate exit", version);
+	close(fd);
+	return -1;
+}
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISSOCK(st.st_mode);
+}
+
+/* Nothing celld had open by accident stays open here. */
+static int take_descriptors(struct err *e)
+{
+	int rc;
+
+	if (!is_socket(FD_CONTROL) || !is_socket(FD_UFFD))
+		return err_set(e, ERR_INVALID,
+			       "started by celld only: descriptors 3 and 4 must be sockets");
+	close_range(FD_UFFD + 1, ~0u, 0);
+	if ((rc = fd_set_cloexec(FD_CONTROL, true, e)))
+		return rc;
+	return fd_set_cloexec(FD_UFFD, true, e);
+}
+
+static int run(struct err *e)
+{
+	struct control_config config = {.link_fd = FD_CONTROL, .uffd_socket = FD_UFFD};
+	struct control *control;
+	uv_loop_t loop;
+	int rc = take_descriptors(e);
+
+	if (rc)
+		return rc;
+	config.kvm = open_kvm(&config.kvm_why);
+	uv_loop_init(&loop);
+	if ((rc = control_open(&loop, &config, &control, e)))
+		return rc;
+	uv_run(&loop, UV_RUN_DEFAULT);
+	if (!control_close(control))
+		_exit(0);
+	uv_loop_close(&loop);
+	fd_close(&config.kvm);
+	return ERR_OK;
+}
+
+int main(void)
+{
+	struct err e = {0};
+	sigset_t kick;
+
+	log_open("cell-vm");
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_KICK_SIGNAL);
+	sigprocmask(SIG_BLOCK, &kick, NULL);
+	if (!run(&e))
+		return 0;
+	log_error("%s", e.text);
+	return err_exit_status(e.code);
+}
