@@ -23,11 +23,6 @@ nothing_left() { # OUTPUT
 	[ -n "$dir" ] || { wrong "no run directory in the output"; return; }
 	sleep 0.3
 	left "$dir" && wrong "something of $dir is still running"
-	if [ -e "$top/$dir/pids" ]; then
-		while read -r pid; do
-			kill -0 "$pid" 2>/dev/null && grep -q "$dir" "/proc/$pid/environ" 2>/dev/null && wrong "process $pid is left"
-		done <"$top/$dir/pids"
-	fi
 	rm -rf "${top:?}/$dir"
 }
 
