@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page header: two bytes choose the space, then comes the header. */
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "proto/page.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { SEQUENCE = 5 };
+
+static void check(const struct dsm_msg *m, uint32_t bytes, uint8_t members, uint64_t pages)
+{
+	bool has_page = page_type_class(m->type) != PAGE_CLASS_LINK;
+
+	assert(m->type >= 1 && m->type <= PAGE_TYPE_LAST);
+	assert(m->requester.v < members || m->type == PAGE_PING || m->type == PAGE_POST);
+	assert(m->acks < members);
+	assert(!has_page || (m->pages >= 1 && m->pages <= PAGE_RUN_MAX));
+	assert(!has_page || (m->page.v < pages && m->page.v + m->pages <= pages));
+	assert(!(m->flags & PAGE_FLAG_DATA) || bytes == m->pages * DSM_PAGE_SIZE);
+	assert((m->flags & PAGE_FLAG_DATA) || bytes <= (m->type == PAGE_POST ? POST_BYTES_MAX : 0));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct page_wire w, again;
+	struct dsm_msg m;
+	uint32_t bytes;
+	uint8_t members;
+	uint64_t pages;
+	int rc;
+
+	if (size < 2 + sizeof(w))
+		return 0;
+	members = (uint8_t)(1 + data[0] % DSM_MEMBERS_MAX);
+	pages = (uint64_t)1 << data[1] % 33;
+	memcpy(&w, data + 2, sizeof(w));
+	rc = page_decode(&w, members, pages, SEQUENCE, &m, &bytes, NULL);
+	if (rc == ERR_UNSUPPORTED)
+		assert(bytes <= PAGE_BYTES_MAX);
+	if (rc)
+		return 0;
+	check(&m, bytes, members, pages);
+	page_encode(&again, &m, SEQUENCE, bytes);
+	if (page_type_class(m.type) != PAGE_CLASS_LINK)
+		assert(!memcmp(&w, &again, sizeof(w)));
+	return 0;
+}
+
+void fuzz_seeds(fuzz_put put)
+{
+	for (uint8_t type = 1; type <= PAGE_TYPE_LAST + 1; type++) {
+		uint8_t input[2 + sizeof(struct page_wire)] = {3, 20};
+		struct dsm_msg m = {.type = type,
+				    .requester = {1},
+				    .page = {77},
+				    .pages = 1,
+				    .version = 3,
+				    .txn = 9};
+		bool data = type == PAGE_GRANT || type == PAGE_PUT;
+
+		m.flags = data			  ? PAGE_FLAG_DATA | PAGE_FLAG_OWNER
+			  : type > PAGE_TYPE_LAST ? PAGE_FLAG_OPTIONAL
+						  : 0;
+		page_encode((struct page_wire *)(input + 2), &m, SEQUENCE,
+			    data ? DSM_PAGE_SIZE : 0);
+		put(input, sizeof(input));
+	}
+}
