@@ -28,28 +28,36 @@ static void draw_network(struct tuning *t, const struct options *o, struct rng *
 	}
 }
 
+static void draw_slowness(struct tuning *t, struct rng *r, uint64_t share)
+{
+	t->pause = (uint32_t)rng_pick(r, 0, 2, 20, 200);
+	t->pause_time = t->pause == 2	 ? rng_pick(r, 100, 2000) * US
+			: t->pause == 20 ? rng_pick(r, 10, 200) * US
+					 : rng_pick(r, 1, 20) * US;
+	t->wake_delay = rng_pick(r, 1, 3, 50, 500) * US;
+	t->timer_delay = rng_pick(r, 1, 20, 300) * US;
+	t->spurious_gap = rng_pick(r, 0, 10, 200) * US * share;
+}
+
 static void draw_trouble(struct tuning *t, const struct options *o, struct rng *r)
 {
+	const uint64_t share =
+		1 + o->members / 4; /* so that many members do not mean nothing but trouble */
 	t->wake_delay = rng_pick(r, 1, 3) * US;
 	t->timer_delay = 1 * US;
 	t->rests = (unsigned)rng_pick(r, 1, 2, 4);
 	if (o->faults & 1 << SIM_EVICT)
-		t->evict_gap = rng_pick(r, 0, 5, 20, 100, 500) * US;
+		t->evict_gap = rng_pick(r, 0, 10, 50, 200, 1000) * US * share;
 	if (o->faults & 1 << SIM_EPOCH) {
-		t->stale_gap = rng_pick(r, 0, 20, 200) * US;
-		t->odd_gap = rng_pick(r, 0, 300) * US;
+		t->stale_gap = rng_pick(r, 0, 100, 1000) * US * share;
+		t->odd_gap = rng_pick(r, 0, 1000) * US * share;
 	}
 	if (o->faults & 1 << SIM_CRASH && o->members > 1 && rng_chance(r, 400)) {
 		t->crash_step = rng_between(r, 1, o->steps);
 		t->crashes = o->members > 2 && rng_chance(r, 300) ? 2 : 1;
 	}
-	if (o->faults & 1 << SIM_SLOW) {
-		t->pause = (uint32_t)rng_pick(r, 0, 10, 100, 400);
-		t->pause_time = rng_pick(r, 1, 10, 100, 1000) * US;
-		t->wake_delay = rng_pick(r, 1, 3, 50, 500) * US;
-		t->timer_delay = rng_pick(r, 1, 20, 300) * US;
-		t->spurious_gap = rng_pick(r, 0, 10, 200) * US;
-	}
+	if (o->faults & 1 << SIM_SLOW)
+		draw_slowness(t, r, share);
 }
 
 void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)

@@ -24,6 +24,7 @@
 enum {
 	LOCAL_PAGES = 8,
 	WAIT_CHECK_PERIOD = 1024, /* events */
+	EVENTS_PER_STEP = 50,
 	DRAIN_EVENTS_MAX = 5000000,
 };
 
@@ -278,8 +279,10 @@ static bool next(struct world *w)
 
 static void load_until(struct world *w, uint64_t steps)
 {
+	/* Threads that have all they need give cores nothing to do: then time is up, too. */
+	const uint64_t events_max = EVENTS_PER_STEP * (steps - w->steps);
 	start_load(w);
-	for (uint64_t events = 1; w->steps < steps && w->ended == 0; events++) {
+	for (uint64_t events = 1; w->steps < steps && events < events_max && !w->ended; events++) {
 		if (w->crashes_left && w->steps >= w->tuning.crash_step) {
 			for (; w->crashes_left; w->crashes_left--)
 				trouble_crash(w);
