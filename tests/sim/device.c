@@ -31,26 +31,10 @@ static void draw_run(struct world *w, struct device *d)
 	d->write = rng_chance(&w->rng, 500);
 }
 
-/* While several devices want the same pages in turn, a request may have waited for long, and is not
- * put off again. */
-static void note_others(struct world *w, unsigned m, unsigned index)
-{
-	struct device *d = &w->members[m].devices[index];
-	d->alone = true;
-	for (unsigned i = 0; i < w->tuning.devices; i++) {
-		struct device *o = &w->members[m].devices[i];
-		if (i == index || o->state == DEVICE_IDLE || o->first >= d->first + d->pages ||
-		    d->first >= o->first + o->pages)
-			continue;
-		d->alone = o->alone = false;
-	}
-}
-
 static void acquire(struct world *w, unsigned m, unsigned index)
 {
 	struct device *d = &w->members[m].devices[index];
 	draw_run(w, d);
-	note_others(w, m, index);
 	d->token += DEVICES_MAX; /* so that token % DEVICES_MAX is the device */
 	d->state = DEVICE_WAITING;
 	d->since = w->now;
@@ -74,7 +58,7 @@ static void release(struct world *w, unsigned m, unsigned index)
 /* Pages that are held must be there until acquire_us are over. */
 static void use(struct world *w, unsigned m, const struct device *d)
 {
-	const bool promised = d->alone && w->now - d->since < w->tuning.acquire_us * (uint64_t)1000;
+	const bool promised = w->now - d->since < w->tuning.acquire_us * (uint64_t)1000;
 	for (uint16_t p = d->first; p < d->first + d->pages; p++) {
 		if (thread_may(w, m, p, d->write))
 			thread_access(w, m, p, d->write, "device");

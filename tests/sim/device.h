@@ -23,7 +23,6 @@ struct device {
 	uint8_t state; /* enum device_state */
 	uint8_t pages;
 	uint16_t first;
-	bool alone; /* no other device wanted any of the pages at the same time */
 	bool write;
 	uint32_t token;
 	uint64_t since; /* of the present state, ns */
