@@ -17,6 +17,8 @@ enum clock_kind {
 	CLOCK_TIMER,	/* the deadline the core asked for */
 	CLOCK_SPURIOUS, /* a TIMER nobody asked for */
 	CLOCK_RESUME,	/* a member that was slow within its effects goes on */
+	CLOCK_STORM,	/* many fault messages at once */
+	CLOCK_HINT,	/* ... one of them: of a page, and of no thread that still waits */
 	CLOCK_DEVICE,	/* device `index` does its next thing */
 	CLOCK_EVICT,	/* some page is to be given back */
 	CLOCK_STALE,	/* a message of another epoch turns up */

@@ -82,8 +82,10 @@ static void say_effect(struct world *w, unsigned m, uint16_t page, const struct 
 static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 {
 	struct member *mb = &w->members[m];
-	if (fx->to.v >= w->options->members || !(w->dead & member_bit(fx->to.v)) ||
-	    fx->reason != ERR_LOST)
+	if (fx->reason == ERR_PROTOCOL)
+		world_fail(w, "A0", -1, "m%u says that m%u broke the protocol", m, fx->to.v);
+	else if (fx->to.v >= w->options->members || !(w->dead & member_bit(fx->to.v)) ||
+		 fx->reason != ERR_LOST)
 		world_fail(w, "I6", -1, "m%u says m%u is lost (%s), which is not so", m, fx->to.v,
 			   err_name((int)fx->reason));
 	if (mb->fx_next != mb->fx->n)

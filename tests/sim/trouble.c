@@ -6,6 +6,8 @@
 #include "tests/sim/step.h"
 #include "tests/sim/world.h"
 
+enum { STORM_MAX = 100 };
+
 static void again(struct world *w, unsigned m, enum clock_kind kind, uint64_t gap)
 {
 	if (!gap || w->draining || (w->dead | w->ended) & member_bit(m))
@@ -20,6 +22,7 @@ void trouble_start(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members; m++) {
 		again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+		again(w, m, CLOCK_STORM, w->tuning.storm_gap);
 		again(w, m, CLOCK_STALE, w->tuning.stale_gap);
 		again(w, m, CLOCK_ODD, w->tuning.odd_gap);
 		again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
@@ -36,6 +39,31 @@ void trouble_evict(struct world *w, unsigned m)
 	struct dsm_event ev = {.type = DSM_EV_EVICT, .evict = {.page = {w->space_page[page]}}};
 	step_give(w, m, &ev, NULL);
 	again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+}
+
+/* Fault messages whose threads were woken long ago: more of them than a member may have
+ * transactions. */
+void trouble_storm(struct world *w, unsigned m)
+{
+	const unsigned pages = w->options->pages;
+	const unsigned first = rng_below(&w->rng, pages);
+	const unsigned n = (unsigned)rng_between(&w->rng, 1, pages < STORM_MAX ? pages : STORM_MAX);
+	const bool write = rng_chance(&w->rng, 500);
+	for (unsigned i = 0; i < n; i++)
+		clock_push(&w->clock, (struct clock_event){.time = w->now,
+							   .kind = CLOCK_HINT,
+							   .member = (uint8_t)m,
+							   .page = (uint16_t)((first + i) % pages),
+							   .write = write});
+	again(w, m, CLOCK_STORM, w->tuning.storm_gap);
+}
+
+void trouble_hint(struct world *w, const struct clock_event *event)
+{
+	struct dsm_event ev = {
+		.type = DSM_EV_FAULT,
+		.fault = {.page = {w->space_page[event->page]}, .write = event->write}};
+	step_give(w, event->member, &ev, NULL);
 }
 
 /* The youngest message some member sent to m, as if it had been sent in another epoch. Nothing may

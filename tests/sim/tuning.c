@@ -14,6 +14,7 @@ static void draw_load(struct tuning *t, const struct options *o, struct rng *r)
 	t->hot_pages = (unsigned)rng_pick(r, 1, 2, 4);
 	t->sets = (uint32_t)rng_pick(r, 0, 0, 50, 300);
 	t->think = rng_pick(r, 1, 5, 20, 100) * US;
+	t->storm_gap = rng_pick(r, 0, 0, 200, 2000) * US * (1 + o->members / 4);
 	t->device_gap = rng_pick(r, 20, 100, 1000) * US;
 	t->device_use = rng_pick(r, 1, 30, 300) * US;
 }

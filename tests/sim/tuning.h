@@ -22,6 +22,7 @@ struct tuning {
 	unsigned hot_pages;
 	uint32_t sets;	     /* per mille of the instructions that need several pages at once */
 	uint64_t think;	     /* ns, most between two instructions */
+	uint64_t storm_gap;  /* ns between two storms of fault messages; 0: none */
 	uint64_t device_gap; /* ns, most between two acquires */
 	uint64_t device_use; /* ns, most an acquire is held */
 	/* network */

@@ -242,6 +242,12 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 	case CLOCK_STALE:
 		trouble_stale(w, m);
 		break;
+	case CLOCK_STORM:
+		trouble_storm(w, m);
+		break;
+	case CLOCK_HINT:
+		trouble_hint(w, ev);
+		break;
 	case CLOCK_ODD:
 		trouble_odd(w, m);
 		break;
