@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VM over three cell-vm processes on real /dev/kvm and real userfaultfd: it runs, it ends, it
+ * breaks. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/base/clock.h"
+#include "tests/guests/rack.h"
+#include "tests/unit/unit.h"
+
+enum { LONG_MS = 60000, LOST_MS = 10000, MEMBERS = 3 };
+
+static char dir[] = "/tmp/vm-fragments-XXXXXX";
+static char grid[64], text[64];
+static const char *const files[][2] = {{"grid", grid}, {"text", text}};
+
+static struct rack rack;
+
+static struct rack_config config(const char *guest, unsigned args, char **arg)
+{
+	return (struct rack_config){
+		.members = MEMBERS,
+		.vcpus = 4,
+		.place = {0, 0, 1, 2},
+		.memory = 64 << 20,
+		.guest = guest,
+		.args = args,
+		.arg = arg,
+		.files = 2,
+		.file = files,
+	};
+}
+
+static const Cellular__EndReason *reason(unsigned member)
+{
+	const Cellular__FragReport *r = rack.fragment[member].report;
+	static const Cellular__EndReason none = CELLULAR__END_REASON__INIT;
+
+	return r && r->reason ? r->reason : &none;
+}
+
+static void expect(unsigned member, Cellular__EndCause cause, const char *says)
+{
+	const Cellular__EndReason *r = reason(member);
+
+	if (r->cause == cause && strstr(r->text, says))
+		return;
+	CU_FAIL("wrong end");
+	fprintf(stderr, "member %u: state %d, cause %d \"%s\", wanted %d \"%s\"\n", member,
+		rack.fragment[member].state, r->cause, r->text, cause, says);
+}
+
+/* All processes ended in order, or by our hand. */
+static void close_all(void)
+{
+	rack_close(&rack);
+	for (unsigned i = 0; i < rack.config->members; i++) {
+		int status = rack.fragment[i].status;
+
+		CU_ASSERT_TRUE(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+	}
+}
+
+static void run_native(const char *command, char *out, size_t room)
+{
+	char line[512];
+	size_t n;
+	FILE *p;
+
+	snprintf(line, sizeof(line), "bin/%s vcpus=4 grid=%s text=%s", command, grid, text);
+	p = popen(line, "re");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	n = fread(out, 1, room - 1, p);
+	out[n] = 0;
+	CU_ASSERT_EQUAL(pclose(p), 0);
+}
+
+static void computes_what_a_native_program_computes(void)
+{
+	static char native[1 << 16];
+	char *args[] = {(char *)"300", (char *)"10"};
+	struct rack_config c = config("guests/suite.elf", 2, args);
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		expect(i, CELLULAR__END_CAUSE__END_EXIT, "exited with code 0");
+		CU_ASSERT_TRUE(rack_counter(rack.fragment[i].report->stat, "read_remote") > 0);
+		CU_ASSERT_TRUE(rack_counter(rack.fragment[i].report->stat, "fetch_served") > 0);
+		CU_ASSERT_EQUAL(rack_counter(rack.fragment[i].report->stat, "refused"), 0);
+	}
+	run_native("suite-native 300 10", native, sizeof(native));
+	CU_ASSERT_STRING_EQUAL(rack.console, native);
+	close_all();
+}
+
+static void every_vcpu_says_hello(void)
+{
+	struct rack_config c = config("guests/hello.elf", 0, NULL);
+	char line[64];
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(line, sizeof(line), "hello world from vcpu %u of 4\n", i);
+		CU_ASSERT_PTR_NOT_NULL(strstr(rack.console, line));
+	}
+	close_all();
+}
+
+/* Stopped is not gone: memory answers until the last word. */
+static void answers_after_the_end(void)
+{
+	struct rack_config c = config("guests/hello.elf", 0, NULL);
+	const Cellular__FragAnswer *a;
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		uint64_t here = 0, owned = 0, resident;
+
+		a = rack_query(&rack, i, CELLULAR__QUERY_KIND__QUERY_STAT, LONG_MS);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(a->stat);
+		resident = a->stat->resident;
+		a = rack_query(&rack, i, CELLULAR__QUERY_KIND__QUERY_MAP, LONG_MS);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(a->map);
+		CU_ASSERT_EQUAL(a->map->pages, (66 << 20) / 4096);
+		for (size_t b = 0; b < a->map->n_shared; b++) {
+			here += a->map->shared[b] + a->map->exclusive[b];
+			owned += a->map->owned[b];
+		}
+		CU_ASSERT_EQUAL(here, resident);
+		CU_ASSERT_TRUE(owned <= here && here > 0);
+		a = rack_query(&rack, i, CELLULAR__QUERY_KIND__QUERY_CONSOLE, LONG_MS);
+		CU_ASSERT_TRUE(a && a->error == ERR_UNSUPPORTED);
+	}
+	close_all();
+}
+
+static void a_fault_anywhere_ends_it_everywhere(void)
+{
+	char *args[] = {(char *)"read-null", (char *)"3"};
+	struct rack_config c = config("guests/hostile.elf", 2, args);
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		expect(i, CELLULAR__END_CAUSE__END_GUEST_FAULT, "vCPU 3: page fault reading 0x10");
+		CU_ASSERT_EQUAL(reason(i)->member, 2);
+	}
+	close_all();
+}
+
+static void stops_what_never_ends(const char *act)
+{
+	char *args[] = {(char *)act, (char *)"all"};
+	struct rack_config c = config("guests/hostile.elf", 2, args);
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_running, LONG_MS));
+	rack_until(&rack, rack_stopped, 300);
+	CU_ASSERT_FALSE(rack_stopped(&rack));
+	rack_quit(&rack, "enough");
+	CU_ASSERT_TRUE(rack_until(&rack, rack_over, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++)
+		expect(i, CELLULAR__END_CAUSE__END_KILLED, "enough");
+	close_all();
+}
+
+static void endless_guests_are_stopped(void)
+{
+	stops_what_never_ends("loop");
+	stops_what_never_ends("sleep");
+	stops_what_never_ends("wake-flood");
+	stops_what_never_ends("console-flood");
+	CU_ASSERT_TRUE(rack.console_bytes > 0);
+}
+
+/* A member is killed: the others say so, and who. */
+static void loses(const char *guest, unsigned args, char **arg, unsigned victim)
+{
+	struct rack_config c = config(guest, args, arg);
+	char lost[32];
+	uint64_t start;
+
+	snprintf(lost, sizeof(lost), "fragment %u was lost", victim);
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_running, LONG_MS));
+	rack_until(&rack, rack_stopped, 100);
+	CU_ASSERT_FALSE(rack_stopped(&rack));
+	start = clock_ms();
+	rack_kill(&rack, victim);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LOST_MS));
+	fprintf(stderr, "member %u lost under %s: all stopped after %d ms\n", victim,
+		args ? arg[0] : guest, (int)(clock_ms() - start));
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		if (i == victim)
+			continue;
+		expect(i, CELLULAR__END_CAUSE__END_MEMBER_LOST, lost);
+		CU_ASSERT_EQUAL(reason(i)->member, victim);
+		CU_ASSERT_PTR_NOT_NULL(
+			rack_query(&rack, i, CELLULAR__QUERY_KIND__QUERY_STAT, LONG_MS));
+	}
+	close_all();
+}
+
+static void the_loss_of_a_member_ends_it(void)
+{
+	char *busy[] = {(char *)"300", (char *)"100000000"};
+	char *loop[] = {(char *)"loop", (char *)"all"}, *sleep[] = {(char *)"sleep", (char *)"all"};
+	char *wake[] = {(char *)"wake-flood", (char *)"all"};
+
+	for (unsigned victim = 0; victim < MEMBERS; victim++)
+		loses("guests/jacobi.elf", 2, busy, victim);
+	loses("guests/hostile.elf", 2, loop, 1);
+	loses("guests/hostile.elf", 2, sleep, 2);
+	loses("guests/hostile.elf", 2, wake, 0);
+}
+
+/* celld gone: the fragment ends itself, the others lose it. */
+static void a_fragment_does_not_outlive_its_celld(void)
+{
+	char *busy[] = {(char *)"300", (char *)"100000000"};
+	struct rack_config c = config("guests/jacobi.elf", 2, busy);
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_running, LONG_MS));
+	rack_hang_up(&rack, 1);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LOST_MS));
+	CU_ASSERT_EQUAL(rack.fragment[1].pid, 0);
+	expect(0, CELLULAR__END_CAUSE__END_MEMBER_LOST, "fragment 1 was lost");
+	close_all();
+}
+
+static bool first_stopped(const struct rack *r)
+{
+	return r->fragment[0].state >= CELLULAR__FRAG_STATE__FRAG_STOPPED;
+}
+
+static bool last_stopped(const struct rack *r)
+{
+	return r->fragment[MEMBERS - 1].state >= CELLULAR__FRAG_STATE__FRAG_STOPPED;
+}
+
+static void fails_to_start(const struct rack_config *c, int code, const char *says)
+{
+	rack_open(&rack, c);
+	CU_ASSERT_TRUE(rack_until(&rack, first_stopped, LONG_MS));
+	expect(0, CELLULAR__END_CAUSE__END_START_FAILED, says);
+	CU_ASSERT_EQUAL(reason(0)->code, code);
+	close_all();
+}
+
+static void what_cannot_start_says_why(void)
+{
+	static const char *const no_file[][2] = {{"data", "/nowhere/data"}};
+	struct rack_config c = config("/nowhere/x.elf", 0, NULL);
+
+	fails_to_start(&c, ERR_NOTFOUND, "guest: /nowhere/x.elf: No such file");
+	c = config("bin/cellgen", 0, NULL);
+	fails_to_start(&c, ERR_INVALID, "guest bin/cellgen: not a static executable");
+	c = config("guests/hello.elf", 0, NULL);
+	c.file = no_file;
+	c.files = 1;
+	fails_to_start(&c, ERR_NOTFOUND, "/nowhere/data");
+	c = config("guests/hello.elf", 0, NULL);
+	c.memory = 2 << 20;
+	fails_to_start(&c, ERR_NOSPACE, "guest too large: needs");
+	c = config("guests/hello.elf", 0, NULL);
+	c.memory += 4096;
+	fails_to_start(&c, ERR_INVALID, "multiples of 2 MiB");
+	c = config("guests/hello.elf", 0, NULL);
+	c.place[2] = MEMBERS;
+	fails_to_start(&c, ERR_INVALID, "vCPU 2 is placed wrongly");
+}
+
+static void a_wrong_key_keeps_a_stranger_out(void)
+{
+	struct rack_config c = config("guests/hello.elf", 0, NULL);
+
+	c.wrong_key = true;
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, last_stopped, LONG_MS));
+	expect(MEMBERS - 1, CELLULAR__END_CAUSE__END_START_FAILED, "");
+	CU_ASSERT_EQUAL(rack.console_bytes, 0);
+	close_all();
+}
+
+/* Killed while they connect and load: nobody hangs. */
+static void quits_at_any_time(void)
+{
+	struct rack_config c = config("guests/hello.elf", 0, NULL);
+
+	for (int ms = 0; ms < 60; ms += 6) {
+		rack_open(&rack, &c);
+		rack_until(&rack, rack_running, ms);
+		rack_quit(&rack, "changed my mind");
+		CU_ASSERT_TRUE(rack_until(&rack, rack_over, LONG_MS));
+		close_all();
+	}
+}
+
+/* Names of what a process holds open beyond stderr: "pipe:[1234]" and the like. */
+struct holdings {
+	unsigned n;
+	char name[128][128];
+};
+
+static void list_descriptors(pid_t pid, struct holdings *h)
+{
+	char path[64], link[320];
+	struct dirent *d;
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	fds = opendir(path);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(fds);
+	for (h->n = 0; (d = readdir(fds)) && h->n < 128;) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "%s/%s", path, d->d_name);
+		n = readlink(link, h->name[h->n], sizeof(h->name[0]) - 1);
+		if (n < 0 || atoi(d->d_name) <= STDERR_FILENO)
+			continue;
+		h->name[h->n++][n] = 0;
+	}
+	closedir(fds);
+}
+
+/* Kernel objects with a number in their name are one of a kind; a file or a memfd would be named by
+ * its path. */
+static void check_descriptors(const struct holdings *mine, const struct holdings *other)
+{
+	for (unsigned i = 0; i < mine->n; i++) {
+		const char *name = mine->name[i];
+
+		if (name[0] == '/' && strcmp(name, "/dev/kvm") != 0 &&
+		    strcmp(name, "/dev/null") != 0) {
+			CU_FAIL("a file is open");
+			fprintf(stderr, "open: %s\n", name);
+		}
+		for (unsigned k = 0; k < other->n && strchr(name, ':') && name[0] != 'a'; k++)
+			CU_ASSERT_STRING_NOT_EQUAL(name, other->name[k]);
+	}
+}
+
+/* The only shared mappings are KVM's view of a vCPU. */
+static void check_mappings(pid_t pid)
+{
+	char path[64], line[512], rights[8];
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "re");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%*s %7s", rights) != 1 || rights[3] != 's' ||
+		    strstr(line, "anon_inode:kvm-vcpu:"))
+			continue;
+		CU_FAIL("a shared mapping");
+		fprintf(stderr, "%s", line);
+	}
+	fclose(maps);
+}
+
+static void pages_can_travel_by_tcp_only(void)
+{
+	static struct holdings held[MEMBERS];
+	char *args[] = {(char *)"sleep", (char *)"all"};
+	struct rack_config c = config("guests/hostile.elf", 2, args);
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_running, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		list_descriptors(rack.fragment[i].pid, &held[i]);
+		CU_ASSERT_TRUE(held[i].n > 4);
+		check_mappings(rack.fragment[i].pid);
+	}
+	for (unsigned i = 0; i < MEMBERS; i++)
+		for (unsigned k = 0; k < i; k++)
+			check_descriptors(&held[i], &held[k]);
+	close_all();
+}
+
+static void make_input(void)
+{
+	char line[256];
+
+	if (!mkdtemp(dir))
+		exit(1);
+	snprintf(grid, sizeof(grid), "%s/grid", dir);
+	snprintf(text, sizeof(text), "%s/text", dir);
+	snprintf(line, sizeof(line), "bin/cellgen grid --n 300 --seed %d --out %s", (int)getpid(),
+		 grid);
+	if (system(line))
+		exit(1);
+	snprintf(line, sizeof(line), "bin/cellgen text --bytes 300001 --seed %d --out %s",
+		 (int)getpid(), text);
+	if (system(line))
+		exit(1);
+}
+
+/* /dev/kvm and the right to userfaultfd, or why not. */
+static bool possible(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), uffd;
+
+	if (kvm < 0) {
+		unit_skip("/dev/kvm: %s", strerror(errno));
+		return false;
+	}
+	close(kvm);
+	uffd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	if (uffd >= 0)
+		close(uffd);
+	else if (geteuid())
+		unit_skip("no right to userfaultfd");
+	return uffd >= 0 || !geteuid();
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		UNIT_CASE(every_vcpu_says_hello),
+		UNIT_CASE(computes_what_a_native_program_computes),
+		UNIT_CASE(answers_after_the_end),
+		UNIT_CASE(a_fault_anywhere_ends_it_everywhere),
+		UNIT_CASE(endless_guests_are_stopped),
+		UNIT_CASE(the_loss_of_a_member_ends_it),
+		UNIT_CASE(a_fragment_does_not_outlive_its_celld),
+		UNIT_CASE(what_cannot_start_says_why),
+		UNIT_CASE(a_wrong_key_keeps_a_stranger_out),
+		UNIT_CASE(quits_at_any_time),
+		UNIT_CASE(pages_can_travel_by_tcp_only),
+	};
+	int rc;
+
+	if (!possible())
+		return unit_main("fragments", cases, 0);
+	make_input();
+	rc = unit_main("fragments", cases, UNIT_COUNT(cases));
+	unlink(grid);
+	unlink(text);
+	rmdir(dir);
+	return rc;
+}
