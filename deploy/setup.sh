@@ -59,13 +59,13 @@ packages_install() {
 	apt-get install -y --no-install-recommends $missing >>"$log" 2>&1
 }
 
-# build_tree PRESET DIR LOG [CMAKE OPTION...]: configures and builds, one builder at a time for all copies in this tree.
+# build_tree PRESET DIR LOG TARGET [CMAKE OPTION...]: configures and builds, one builder at a time for all copies in this tree.
 build_tree() {
-	local preset=$1 dir=$2 log=$3
-	shift 3
+	local preset=$1 dir=$2 log=$3 target=$4
+	shift 4
 	mkdir -p "$top/build"
 	(
 		flock 9
-		cd "$top" && cmake --preset "$preset" "$@" >"$log" 2>&1 && ninja -C "$dir" >>"$log" 2>&1
+		cd "$top" && cmake --preset "$preset" "$@" >"$log" 2>&1 && ninja -C "$dir" "$target" >>"$log" 2>&1
 	) 9>"$top/build/.lock"
 }
