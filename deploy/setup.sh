@@ -59,6 +59,23 @@ packages_install() {
 	apt-get install -y --no-install-recommends $missing >>"$log" 2>&1
 }
 
+# progress: of ninja's lines, shows how far it is: in place on a terminal, else one line every quarter.
+progress() {
+	local tty=''
+	[ -t 1 ] && tty=1
+	awk -v tty="$tty" '
+		match($0, /^\[[0-9]+\/[0-9]+\]/) {
+			split(substr($0, 2, RLENGTH - 2), n, "/")
+			if (tty)
+				printf "\r  %d of %d ", n[1], n[2]
+			else if (n[2] > 4 && int(4 * n[1] / n[2]) > shown)
+				printf "  %d of %d\n", n[1], n[2]
+			shown = int(4 * n[1] / n[2])
+			fflush()
+		}
+		END { if (tty) printf "\r              \r" }'
+}
+
 # build_tree PRESET DIR LOG TARGET [CMAKE OPTION...]: configures and builds, one builder at a time for all copies in this tree.
 build_tree() {
 	local preset=$1 dir=$2 log=$3 target=$4
@@ -66,6 +83,7 @@ build_tree() {
 	mkdir -p "$top/build"
 	(
 		flock 9
-		cd "$top" && cmake --preset "$preset" "$@" >"$log" 2>&1 && ninja -C "$dir" "$target" >>"$log" 2>&1
+		cd "$top" && cmake --preset "$preset" "$@" >"$log" 2>&1 &&
+			NINJA_STATUS='[%f/%t] ' ninja -C "$dir" "$target" 2>&1 | tee -a "$log" | progress
 	) 9>"$top/build/.lock"
 }
