@@ -150,8 +150,7 @@ static struct dsm_waiting *waiting_take(struct dsm_core *core, uint16_t *index)
 		w = &core->waiting[*index - 1];
 		core->waiting_free = w->next;
 	} else {
-		assert(core->waiting_fresh <
-		       core->pool); /* dsm_home_request counts each member's */
+		assert(core->waiting_fresh < core->pool); /* recv_get.c counts each member's */
 		*index = (uint16_t)++core->waiting_fresh;
 		w = &core->waiting[*index - 1];
 	}
@@ -187,20 +186,21 @@ static void dequeue(struct dsm_core *core, struct dsm_home *e, uint32_t page, st
 	core->waiting_free = index;
 }
 
-bool dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
+void dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
 {
 	struct dsm_home *e = dsm_home_entry(core, (uint32_t)m->page.v);
 	struct request r = {
-		.page = (uint32_t)m->page.v, .type = m->type, .from = from.v, .txn = m->txn};
+		.page = (uint32_t)m->page.v,
+		.type = m->type,
+		.from = from.v,
+		.txn = m->txn,
+	};
 
-	if (e->requester == from.v + 1 || core->open[from.v] >= DSM_TXN_MAX)
-		return false; /* R9 */
 	core->open[from.v]++;
 	if (e->requester)
 		enqueue(core, e, &r);
 	else
 		start(core, e, &r);
-	return true;
 }
 
 void dsm_home_done(struct dsm_core *core, uint32_t page)

@@ -2,9 +2,10 @@
 /*
  * The inside of the coherence core. Files, in the order in which a fault passes through them:
  *
- *	core.c        layout, init, dispatch of events and messages, end of the space, queries
+ *	core.c        memory, init, homes, queries
+ *	step.c        dispatch of events and messages, order of a step, end of the space
  *	fx.c          effects, messages out, the queue of messages to ourselves
- *	local.c       what this member wants: faults, evictions, replies that completed
+ *	local.c       what this member wants: faults and evictions
  *	acquire.c     devices: several pages at once, in page order
  *	txn.c         transactions under way, and the pages that wait for a free one
  *	home.c        directory: one transaction a page, the others wait
@@ -13,10 +14,10 @@
  *	recv_grant.c  at the requester: GRANT, ACK
  *	recv_put.c    eviction: PUT and DROP at home, PUT_ACK at the evictor
  *	hold.c        requests held back for a bounded time
- *	holder.c      states of a page here: which moves are legal, what each state guarantees
+ *	holder.c      states of a page here: legal moves, what each state guarantees
  *
- * The rules (R1 ...) are those of dsm/PROTOCOL.md. Page numbers inside are 32 bits: a space has
- *fewer than 2^32 pages.
+ * The rules (R1 ...) are those of dsm/PROTOCOL.md. Page numbers inside have 32 bits: a space has
+ * fewer than 2^32 pages. Threads: as in core.h, one thread a core; nothing here is shared.
  */
 #ifndef CELLULAR_DSM_CORE_INTERNAL_H
 #define CELLULAR_DSM_CORE_INTERNAL_H
@@ -25,29 +26,28 @@
 #include "dsm/core/core.h"
 
 enum {
-	SELF_QUEUE_MAX = 16, /* messages to ourselves under way within one step; fx.c says why this
-				is enough */
-	FX_BUDGET = 256,     /* work that may wait for the next step is begun only below this many
-				effects */
-	ACQUIRE_GROWTH_MAX = 6,	     /* an acquire's window doubles at most this often */
-	SLOT_READ_OUT = DSM_TXN_MAX, /* slot i < DSM_TXN_MAX belongs to transaction i; this one to
-					the effect that follows */
+	/* Messages to ourselves under way within one step; fx.c says why this is enough. */
+	SELF_QUEUE_MAX = 16,
+	/* Work that may wait for the next step is begun only below this many effects. */
+	FX_BUDGET = 256,
+	/* An acquire's window doubles at most this often. */
+	ACQUIRE_GROWTH_MAX = 6,
+	/* Slot i < DSM_TXN_MAX belongs to transaction i; this one to the effect that follows. */
+	SLOT_READ_OUT = DSM_TXN_MAX,
 };
 
 /* A page as its holder sees it. All zero: nothing here, nothing wanted. */
 struct dsm_holder {
-	uint8_t state : 3; /* enum dsm_state */
-	uint8_t zero : 1;  /* the page was all zero when it came and was not written since (S, O, E)
-			    */
+	uint8_t state : 3;	/* enum dsm_state */
+	uint8_t zero : 1;	/* S, O, E: all zero when it came, not written since */
 	uint8_t backlog : 1;	/* waits for a free transaction */
 	uint8_t want_write : 1; /* ... to write */
 	uint8_t acquired : 1;	/* may lie in the range of an acquire */
 	uint8_t txn;		/* transaction under way for it, index + 1; 0: none */
 	uint16_t deferred;	/* request held back, index + 1; 0: none */
 	uint32_t version;	/* of the grant this copy came with */
-	uint32_t granted_us; /* when: low 32 bits of the time in us; after 71 minutes an old grant
-				may look fresh once */
-	uint32_t next;	     /* backlog: page after this one, + 1; 0: last */
+	uint32_t granted_us;	/* time of the grant: low 32 bits of us */
+	uint32_t next;		/* backlog: page after this one, + 1; 0: last */
 };
 _Static_assert(sizeof(struct dsm_holder) <= 16, "one holder entry a page");
 
@@ -63,8 +63,7 @@ struct dsm_home {
 };
 _Static_assert(sizeof(struct dsm_home) <= 32, "one home entry a page");
 
-/* A request that waits at home. At most DSM_TXN_MAX a member (R9), so members * DSM_TXN_MAX in all.
- */
+/* A request that waits at home: at most DSM_TXN_MAX a member (R9). */
 struct dsm_waiting {
 	uint32_t txn;
 	uint16_t next; /* index + 1 */
@@ -72,8 +71,7 @@ struct dsm_waiting {
 	uint8_t type;
 };
 
-/* A request of home's that the holder put off. One a page, one for each open transaction of another
- * member (R24). */
+/* A request of home's that the holder put off: one a page, one a transaction of others (R25). */
 struct dsm_deferred {
 	uint64_t deadline; /* ns */
 	struct dsm_msg msg;
@@ -97,7 +95,7 @@ struct dsm_txn {
 	bool remote;   /* another member took part */
 	uint32_t page;
 	uint32_t id;
-	uint32_t version; /* of the GRANT */
+	uint32_t version; /* of the GRANT; of the PUT */
 	dsm_set acked;
 };
 
@@ -107,8 +105,7 @@ struct dsm_acquire {
 	bool held;  /* ACQUIRED was said */
 	bool asked; /* all pages were asked for once */
 	uint8_t pages;
-	uint8_t prefix; /* pages first .. first + prefix - 1 are here, and requests for them are
-			   held back */
+	uint8_t prefix; /* so many, from the first on, are here and held against others */
 	uint8_t tries;	/* windows that closed before all pages were here */
 	uint32_t first;
 	uint32_t token;
@@ -138,15 +135,13 @@ struct dsm_core {
 	uint32_t backlog_count;
 
 	struct dsm_acquire acquire[DSM_ACQUIRES_MAX];
-	uint8_t acquires;
 	bool acquires_dirty; /* a page of an acquire changed since they were last looked at */
 
 	uint8_t open[DSM_MEMBERS_MAX]; /* home: requests of each member, under way or waiting */
-	uint32_t pool;		 /* entries of waiting and of deferred: members * DSM_TXN_MAX */
-	uint16_t waiting_free;	 /* index + 1 */
-	uint32_t waiting_fresh;	 /* entries never used start here */
-	uint32_t deferred_count; /* heap[0 .. count) are in use, the rest of heap names the free
-				    entries */
+	uint32_t pool;		       /* entries of waiting and of deferred: members * K */
+	uint16_t waiting_free;	       /* index + 1 */
+	uint32_t waiting_fresh;	       /* entries from here on were never used */
+	uint32_t deferred_count;       /* heap[0 .. count) are in use, the rest names free ones */
 
 	struct dsm_waiting *waiting;
 	struct dsm_deferred *deferred;
@@ -154,19 +149,6 @@ struct dsm_core {
 	struct dsm_holder *holders;
 	struct dsm_home *homes;
 };
-
-/* ---- core.c ---- */
-/* The space ends with this step; the first reason wins. */
-void dsm_end(struct dsm_core *core, struct member_id culprit, uint32_t reason);
-/* ... because `member` sent what no rule allows. */
-void dsm_violation(struct dsm_core *core, struct member_id member);
-/* Handles what we sent to ourselves, until there is nothing more. */
-void dsm_drain(struct dsm_core *core);
-struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
-struct dsm_home *dsm_home_entry(const struct dsm_core *core,
-				uint32_t page); /* only if home is here */
-bool dsm_is_local(const struct dsm_core *core, uint64_t page,
-		  uint64_t pages); /* touches a local range */
 
 static inline bool dsm_is_self(const struct dsm_core *core, struct member_id m)
 {
@@ -178,38 +160,61 @@ static inline dsm_set dsm_bit(uint8_t member)
 	return (dsm_set)1 << member;
 }
 
+static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page)
+{
+	return &core->holders[page];
+}
+
+/* ---- core.c ---- */
+
+struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
+/* Only for pages whose home is here. */
+struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint32_t page);
+/* Does the range touch a local range? */
+bool dsm_is_local(const struct dsm_core *core, uint64_t page, uint64_t pages);
+
+/* ---- step.c ---- */
+
+/* The space ends with this step; the first reason wins. */
+void dsm_end(struct dsm_core *core, struct member_id culprit, uint32_t reason);
+/* ... because `member` sent what no rule allows. */
+void dsm_violation(struct dsm_core *core, struct member_id member);
+/* Handles what we sent to ourselves, until there is nothing more. */
+void dsm_drain(struct dsm_core *core);
+
 /* ---- fx.c ---- */
+
 struct dsm_effect *dsm_fx(struct dsm_core *core, enum dsm_fx_type type, uint32_t page);
 void dsm_fx_slot(struct dsm_core *core, enum dsm_fx_type type, uint32_t page, uint16_t slot);
 void dsm_fx_map(struct dsm_core *core, uint32_t page, bool writable, enum dsm_source source,
 		uint16_t slot);
-/* A message about `page` with our epoch; slot only with flag DATA. To ourselves: handled before the
- * step ends. */
+/* Adds our epoch. The slot counts with flag DATA only. To ourselves: handled within the step. */
 void dsm_send(struct dsm_core *core, struct member_id to, struct dsm_msg msg, uint16_t slot);
+
 static inline bool dsm_has_budget(const struct dsm_core *core)
 {
 	return core->out->n < FX_BUDGET;
 }
 
 /* ---- holder.c ---- */
-static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page)
-{
-	return &core->holders[page];
-}
+
 /* Moves a page to a state; the table there refuses what no rule allows. */
 void dsm_holder_move(struct dsm_core *core, uint32_t page, enum dsm_state to);
-static inline bool dsm_may(const struct dsm_holder *h, bool write)
-{
-	return write ? h->state == DSM_M : h->state != DSM_I;
-}
 /* E -> M: nobody need know. */
 void dsm_holder_write_silently(struct dsm_core *core, uint32_t page);
 void dsm_holder_granted_now(struct dsm_core *core, struct dsm_holder *h);
 
+static inline bool dsm_may(const struct dsm_holder *h, bool write)
+{
+	return write ? h->state == DSM_M : h->state != DSM_I;
+}
+
 /* ---- txn.c ---- */
-struct dsm_txn *dsm_txn_of(struct dsm_core *core, uint32_t page); /* NULL: none under way */
-struct dsm_txn *dsm_txn_take(struct dsm_core *core, uint32_t page,
-			     uint8_t type); /* NULL: none free */
+
+/* NULL: none under way for the page. */
+struct dsm_txn *dsm_txn_of(struct dsm_core *core, uint32_t page);
+/* NULL: none is free. */
+struct dsm_txn *dsm_txn_take(struct dsm_core *core, uint32_t page, uint8_t type);
 void dsm_txn_move(struct dsm_core *core, struct dsm_txn *t, enum dsm_txn_state to);
 uint16_t dsm_txn_slot(const struct dsm_core *core, const struct dsm_txn *t);
 /* Sees to it that this right will come; what is under way for the page already counts. */
@@ -217,45 +222,56 @@ void dsm_want(struct dsm_core *core, uint32_t page, bool write);
 void dsm_backlog_run(struct dsm_core *core);
 
 /* ---- acquire.c ---- */
+
 void dsm_acquire_event(struct dsm_core *core, const struct dsm_event *event);
 void dsm_release_event(struct dsm_core *core, const struct dsm_event *event);
 void dsm_acquires_run(struct dsm_core *core);
-uint64_t dsm_acquire_until(struct dsm_core *core,
-			   uint32_t page);     /* ns: an acquire keeps requests away until then */
-void dsm_acquires_fail(struct dsm_core *core); /* the space ends: tell those that wait */
+/* ns until which acquires keep requests for the page away; 0: none does. */
+uint64_t dsm_acquire_until(struct dsm_core *core, uint32_t page);
+/* The space ends: tells those that wait. */
+void dsm_acquires_fail(struct dsm_core *core);
 
 /* ---- hold.c ---- */
+
 enum dsm_deferral { DEFER_NO, DEFER_YES, DEFER_REFUSED };
-/* Puts a request of home's off if page is held. REFUSED: more such requests than an honest home
- * has. */
+
+/* Puts a request of home's off if the page is held. REFUSED: more than an honest home has. */
 enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const struct dsm_msg *msg);
-void dsm_hold_shorten(struct dsm_core *core, uint32_t page); /* a hold ended early */
+/* A hold ended early. */
+void dsm_hold_shorten(struct dsm_core *core, uint32_t page);
 /* An acquire that held the page has all its pages now: what came meanwhile waits until then. */
 void dsm_hold_prolong(struct dsm_core *core, uint32_t page, uint64_t until);
-void dsm_hold_expire(struct dsm_core *core);	     /* serves what is due */
-uint64_t dsm_hold_next(const struct dsm_core *core); /* ns, UINT64_MAX: none */
+/* Serves what is due. */
+void dsm_hold_expire(struct dsm_core *core);
+/* Next deadline, ns; UINT64_MAX: none. */
+uint64_t dsm_hold_next(const struct dsm_core *core);
 
 /* ---- home.c ---- */
-/* Begins the request, or queues it behind the one under way. False: no rule allows it. */
-bool dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+
+/* Begins the request, or queues it behind the one under way. */
+void dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
 /* The transaction is over: the next in the queue begins. */
 void dsm_home_done(struct dsm_core *core, uint32_t page);
 
 /* ---- local.c ---- */
+
 void dsm_fault_event(struct dsm_core *core, const struct dsm_event *event);
 void dsm_evict_event(struct dsm_core *core, const struct dsm_event *event);
 
-/* ---- recv_*.c: one a message. False: no rule allows it, the sender is broken or hostile. ---- */
-bool dsm_recv_get(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_unblock(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_fetch_s(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_fetch_x(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_invalidate(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_grant(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_ack(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_put(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_drop(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
-bool dsm_recv_put_ack(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+/* ---- recv_*.c: one a message. False: no rule allows it, its sender is broken or hostile. ---- */
+
+typedef bool dsm_recv_fn(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+
+dsm_recv_fn dsm_recv_get; /* GET_S, GET_X, UPGRADE */
+dsm_recv_fn dsm_recv_unblock;
+dsm_recv_fn dsm_recv_fetch_s;
+dsm_recv_fn dsm_recv_fetch_x;
+dsm_recv_fn dsm_recv_invalidate;
+dsm_recv_fn dsm_recv_grant;
+dsm_recv_fn dsm_recv_ack;
+dsm_recv_fn dsm_recv_put;
+dsm_recv_fn dsm_recv_drop;
+dsm_recv_fn dsm_recv_put_ack;
 /* What a held-back request does when its time has come. */
 void dsm_serve(struct dsm_core *core, const struct dsm_msg *msg);
 
