@@ -56,10 +56,12 @@ struct dsm_core_config {
 	struct member_id self;
 	uint8_t members; /* 1 .. DSM_MEMBERS_MAX */
 	struct epoch epoch;
-	uint64_t pages;	     /* of the space, 1 .. 2^32 - 1 */
-	uint32_t hold_us;    /* a fresh grant is kept at least this long against remote requests; 0:
-				not at all */
-	uint32_t acquire_us; /* an acquire holds requests back at most this long */
+	uint64_t pages;	  /* of the space, 1 .. 2^32 - 1 */
+	uint32_t hold_us; /* a fresh grant is kept at least this long against remote requests; 0:
+			     not at all */
+	/* An acquire that has its pages keeps them at least this long, unless released. While it
+	 * collects them it holds requests back for at most 64 times as long. */
+	uint32_t acquire_us;
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX]; /* outside coherence: events for them are refused
 						   (counted) */
@@ -192,6 +194,7 @@ struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *confi
 void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_effects *out);
 
 /* What the core knows, for tests, maps and statistics. */
+/* A page that was put and not acknowledged yet is I: it waits in a slot. */
 enum dsm_state dsm_core_state(const struct dsm_core *core, struct gpage page);
 struct member_id dsm_core_home(const struct dsm_core *core, struct gpage page);
 bool dsm_core_ended(const struct dsm_core *core);
