@@ -198,7 +198,7 @@ static int take_number(struct cli *cli, int c, const char *text, struct err *e)
 	return ERR_OK;
 }
 
-static int take_option(struct cli *cli, int c, const char *text, struct err *e)
+static int take_option(struct cli *cli, int c, const char *text, const char *word, struct err *e)
 {
 	switch (c) {
 	case 'c':
@@ -225,7 +225,9 @@ static int take_option(struct cli *cli, int c, const char *text, struct err *e)
 		return take_number(cli, c, text, e);
 	default:
 		return err_set(e, ERR_INVALID,
-			       "unknown option, or one without its value; see cellctl --help");
+			       c == ':' ? "%.64s wants a value; see cellctl --help"
+					: "unknown option %.64s; see cellctl --help",
+			       word);
 	}
 }
 
@@ -291,8 +293,8 @@ int cli_parse(int argc, char **argv, struct cli *cli, const struct verb **verb, 
 	*verb = NULL;
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "c:k:o:t:fhV", long_options, NULL)) != -1) {
-		rc = take_option(cli, c, optarg, e);
+	while ((c = getopt_long(argc, argv, ":c:k:o:t:fhV", long_options, NULL)) != -1) {
+		rc = take_option(cli, c, optarg, argv[optind - 1], e);
 		if (rc)
 			return rc;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cellctl: one verb, one conversation with the controller, one exit status. */
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
 	struct err e = {0};
 	struct cli cli;
 
+	setlocale(LC_CTYPE, ""); /* widths of characters in tables */
 	signal(SIGPIPE, SIG_IGN);
 	if (cli_parse(argc, argv, &cli, &verb, &e))
 		return complain(&e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A table for people, by libsmartcols(3): columns with aligned headings, no frames. All cells are
- * made safe for a terminal.
+ * made safe for a terminal; what the locale (LC_CTYPE) cannot show becomes \xNN.
  *
  * Without memory a table stays incomplete and table_print says so; nothing else has to be checked.
  *

@@ -25,7 +25,7 @@ struct account {
 /* 80 % of this machine's memory, in whole chunks, and the CPUs this process may use. */
 void account_default(struct account *a);
 
-/* Share of one of `members` (>= 1) fragments in a VM of `memory` bytes. */
+/* Share of one of `members` (>= 1) fragments in a VM of `memory` bytes (at most 2^62). */
 uint64_t account_share(uint64_t memory, uint32_t members);
 
 /* Promises. NOSPACE: it does not fit; nothing was promised. */

@@ -74,7 +74,8 @@ static int take_memory(struct celld_options *o, const char *text, struct err *e)
 	return o->account.memory ? ERR_OK : err_set(e, ERR_INVALID, "--memory must not be 0");
 }
 
-static int take_option(struct celld_options *o, int c, const char *text, struct err *e)
+static int take_option(struct celld_options *o, int c, const char *text, const char *word,
+		       struct err *e)
 {
 	int rc;
 
@@ -119,7 +120,9 @@ static int take_option(struct celld_options *o, int c, const char *text, struct 
 		return ERR_OK;
 	default:
 		return err_set(e, ERR_INVALID,
-			       "unknown option, or one without its value; see celld --help");
+			       c == ':' ? "%.64s wants a value; see celld --help"
+					: "unknown option %.64s; see celld --help",
+			       word);
 	}
 }
 
@@ -148,8 +151,8 @@ int options_parse(int argc, char **argv, struct celld_options *out, struct err *
 	account_default(&out->account);
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-		rc = take_option(out, c, optarg, e);
+	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+		rc = take_option(out, c, optarg, argv[optind - 1], e);
 		if (rc)
 			return rc;
 		if (out->help || out->version)
