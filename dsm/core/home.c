@@ -93,7 +93,8 @@ static void start_write(struct dsm_core *core, struct dsm_home *e, const struct 
 }
 
 /* R8: the requester has the data; the old owner is one of those that drop theirs. */
-static void start_upgrade(struct dsm_core *core, struct dsm_home *e, const struct request *r)
+static void start_upgrade(struct dsm_core *core, struct dsm_home *e, const struct request *r,
+			  uint8_t what)
 {
 	dsm_set others = (e->sharers | dsm_bit(e->owner - 1)) & ~dsm_bit(r->from);
 	uint8_t acks;
@@ -102,20 +103,7 @@ static void start_upgrade(struct dsm_core *core, struct dsm_home *e, const struc
 	acks = invalidate(core, e, r, others);
 	e->sharers = 0;
 	e->owner = r->from + 1;
-	grant(core, e, r, PAGE_FLAG_WRITE | PAGE_FLAG_OWNER, acks);
-}
-
-/* PLANTED: an UPGRADE that was overtaken is granted as if the requester still had its copy. */
-static void start_upgrade_unchecked(struct dsm_core *core, struct dsm_home *e,
-				    const struct request *r)
-{
-	uint8_t acks;
-
-	e->version++;
-	acks = invalidate(core, e, r, (e->sharers | dsm_bit(e->owner - 1)) & ~dsm_bit(r->from));
-	e->sharers = 0;
-	e->owner = r->from + 1;
-	grant(core, e, r, PAGE_FLAG_WRITE | PAGE_FLAG_OWNER | PAGE_FLAG_ZERO, acks);
+	grant(core, e, r, what | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER, acks);
 }
 
 static void start(struct dsm_core *core, struct dsm_home *e, const struct request *r)
@@ -128,13 +116,13 @@ static void start(struct dsm_core *core, struct dsm_home *e, const struct reques
 	if (!e->owner)
 		start_fresh(core, e, r);
 	else if (r->type == PAGE_UPGRADE && has_copy)
-		start_upgrade(core, e, r);
+		start_upgrade(core, e, r, 0);
 	else if (is_owner)
 		dsm_violation(core, (struct member_id){r->from}); /* asks for what it has */
 	else if (r->type == PAGE_GET_S)
 		start_read(core, e, r);
 	else if (r->type == PAGE_UPGRADE && DSM_BUG(upgrade_without_check))
-		start_upgrade_unchecked(core, e, r);
+		start_upgrade(core, e, r, PAGE_FLAG_ZERO);
 	else
 		start_write(core, e, r);
 }

@@ -31,6 +31,7 @@ static void configuration_is_checked(void)
 	CU_ASSERT_TRUE(CHANGED(c.members = DSM_MEMBERS_MAX));
 	CU_ASSERT_TRUE(CHANGED(c.pages = UINT32_MAX));
 	CU_ASSERT_FALSE(CHANGED(c.members = 0; c.self.v = 0));
+	CU_ASSERT_PTR_NULL(dsm_core_init(NULL, &(struct dsm_core_config){.members = 0}));
 	CU_ASSERT_FALSE(CHANGED(c.members = DSM_MEMBERS_MAX + 1));
 	CU_ASSERT_FALSE(CHANGED(c.self.v = 3));
 	CU_ASSERT_FALSE(CHANGED(c.pages = 0));
@@ -172,6 +173,73 @@ static void large_work_is_cut_into_steps(void)
 	rack_delete(r);
 }
 
+/* So many devices at once that one step cannot even begin all their requests. */
+static void many_acquires_are_cut_into_steps(void)
+{
+	struct rack *r = rack_new(2, PAGES, 0);
+	uint32_t token = 0;
+
+	for (uint64_t p = 0; p < DSM_TXN_MAX; p++)
+		rack_fault(r, 1, 2 * DSM_CHUNK_PAGES + p, true);
+	for (uint64_t p = 0; p < 40; p++)
+		rack_acquire(r, 1, DSM_CHUNK_PAGES + p * DSM_ACQUIRE_PAGES_MAX, 16, true, token++);
+	CU_ASSERT_EQUAL(r->acquired[1], 0);
+	while (r->acquired[1] == 0 && rack_next(r, 1, 0)) {
+		rack_deliver(r, 1, 0, PAGE_GET_X);
+		rack_deliver(r, 0, 1, PAGE_GRANT);
+		CU_ASSERT_TRUE(r->fx.n < 400);
+	}
+	rack_settle(r);
+	CU_ASSERT_EQUAL(r->acquired[1], 40);
+	rack_delete(r);
+}
+
+/* Eviction needs a transaction; without one it is a hint that is not taken. */
+static void eviction_without_a_transaction_is_ignored(void)
+{
+	struct rack *r = rack_new(2, PAGES, 0);
+
+	rack_write(r, 1, 3, 8);
+	for (uint64_t p = 100; p < 100 + DSM_TXN_MAX; p++)
+		rack_fault(r, 1, p, true);
+	rack_evict(r, 1, 3);
+	ASSERT_STATE(r, 1, 3, DSM_M);
+	CU_ASSERT_EQUAL(rack_stats(r, 1).evicted, 0);
+	rack_settle(r);
+	rack_delete(r);
+}
+
+/* While a page of ours waits for a transaction, its owner puts it back: home here has it then. */
+static void a_page_in_the_backlog_may_come_by_itself(bool write)
+{
+	struct rack *r = rack_new(2, PAGES, 0);
+
+	rack_write(r, 1, 3, 8);
+	rack_evict(r, 1, 3);
+	for (uint64_t p = 0; p < DSM_TXN_MAX; p++)
+		rack_fault(r, 0, DSM_CHUNK_PAGES + p, true);
+	rack_fault(r, 0, 3, write);
+	rack_deliver(r, 1, 0, PAGE_PUT);
+	ASSERT_STATE(r, 0, 3, DSM_E);
+	r->wakes[0] = 0;
+	rack_deliver(r, 0, 1, PAGE_GET_X);
+	rack_deliver(r, 1, 0, PAGE_GRANT);
+	CU_ASSERT_EQUAL(r->wakes[0], 2);
+	ASSERT_STATE(r, 0, 3, write ? DSM_M : DSM_E);
+	CU_ASSERT_EQUAL(r->page[0][3].value, 8);
+	rack_settle(r);
+	rack_delete(r);
+}
+
+static void backlog_read_comes_by_itself(void)
+{
+	a_page_in_the_backlog_may_come_by_itself(false);
+}
+static void backlog_write_comes_by_itself(void)
+{
+	a_page_in_the_backlog_may_come_by_itself(true);
+}
+
 /* Hundreds of holds end at one moment. */
 static void many_holds_end_at_once(void)
 {
@@ -215,6 +283,10 @@ int main(void)
 		UNIT_CASE(a_queue_of_64),
 		UNIT_CASE(all_transactions_at_one_home),
 		UNIT_CASE(large_work_is_cut_into_steps),
+		UNIT_CASE(many_acquires_are_cut_into_steps),
+		UNIT_CASE(eviction_without_a_transaction_is_ignored),
+		UNIT_CASE(backlog_read_comes_by_itself),
+		UNIT_CASE(backlog_write_comes_by_itself),
 		UNIT_CASE(many_holds_end_at_once),
 		UNIT_CASE(names),
 	};
