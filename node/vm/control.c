@@ -84,11 +84,24 @@ static void stop(struct control *c, const struct vm_end *end)
 
 /* ---- the console on member 0 ---- */
 
+static void give_credit(struct control *c, const uint32_t credit[DSM_MEMBERS_MAX])
+{
+	console_credit(&c->vm->console, credit[0], NULL);
+	for (uint8_t m = 1; m < c->order.vm.members; m++) {
+		struct vm_message message = {.type = VM_WIRE_CREDIT, .a = credit[m]};
+
+		if (credit[m] && vm_tell(c->vm, (struct member_id){m}, &message) == ERR_NOSPACE)
+			vm_end(c->vm, CELLULAR__END_CAUSE__END_MONITOR, 0,
+			       "fragment %u takes no messages", m);
+	}
+}
+
+/* Bytes stay where they are while celld does not read: then the guest waits, not our memory. */
 static void pass_console(struct control *c, bool all)
 {
-	char bytes[CONSOLE_WINDOW];
-	uint32_t credit[DSM_MEMBERS_MAX];
 	struct report_from f = from(c);
+	uint32_t credit[DSM_MEMBERS_MAX];
+	char bytes[CONSOLE_WINDOW];
 	size_t n;
 
 	if (!c->vm || c->order.vm.self.v || !c->link)
@@ -96,12 +109,7 @@ static void pass_console(struct control *c, bool all)
 	while ((all || link_backlog(c->link) < CONSOLE_BACKLOG) &&
 	       (n = console_take(&c->vm->console, bytes, credit))) {
 		report_console(&f, bytes, n);
-		console_credit(&c->vm->console, credit[0], NULL);
-		for (uint8_t m = 1; m < c->order.vm.members; m++)
-			if (credit[m])
-				vm_tell(c->vm, (struct member_id){m},
-					&(struct vm_message){.type = VM_WIRE_CREDIT,
-							     .a = credit[m]});
+		give_credit(c, credit);
 	}
 }
 

@@ -70,7 +70,7 @@ static int open_elf(struct load *l, struct err *e)
 {
 	const char *path = l->c->guest;
 	uint64_t bytes = 0;
-	int fd, rc;
+	int fd = -1, rc;
 
 	if ((rc = open_regular(path, &fd, &bytes, e)))
 		return err_wrap(e, rc, "guest");
@@ -116,7 +116,7 @@ static int plan_file(struct load *l, unsigned i, uint64_t *at, struct err *e)
 	const struct load_file *f = &l->c->file[i];
 	struct guest_file *g = &l->boot.file[i];
 	uint64_t bytes = 0;
-	int fd, rc;
+	int fd = -1, rc;
 
 	if (!*f->name || strlen(f->name) >= sizeof(g->name))
 		return err_set(e, ERR_INVALID, "name of file %u: empty, or longer than %d bytes", i,
@@ -125,7 +125,7 @@ static int plan_file(struct load *l, unsigned i, uint64_t *at, struct err *e)
 		return err_wrap(e, rc, "file \"%s\"", f->name);
 	l->fd[i] = fd;
 	l->boot.files = i + 1;
-	strcpy(g->name, f->name);
+	memcpy(g->name, f->name, strlen(f->name) + 1);
 	g->address = *at;
 	g->bytes = bytes;
 	if (bytes > BOOT_MEMORY_MAX)
@@ -215,8 +215,10 @@ static int copy_bytes(const struct guest_memory *m, uint64_t to, const void *fro
 int load_copy(struct load *l, const struct guest_memory *m, struct err *e)
 {
 	uint8_t *buffer = malloc(COPY_BYTES);
-	int rc = buffer ? ERR_OK : err_set(e, ERR_NOMEM, "no memory to load the guest");
+	int rc = ERR_OK;
 
+	if (!buffer)
+		return err_set(e, ERR_NOMEM, "no memory to load the guest");
 	for (unsigned i = 0; !rc && i < l->image.n; i++) {
 		const struct elf_segment *s = &l->image.segment[i];
 

@@ -6,9 +6,12 @@
 #include "node/vm/monitor.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "node/vm/request.h"
 #include "node/vm/vm.h"
+
+enum { POST_RETRY_US = 500 };
 
 /* A device's read: the pages are brought here and stay for the copy. 0 if the space is over. */
 static bool read_guest(struct vm *vm, const struct request *r, char *out)
@@ -25,6 +28,14 @@ static bool read_guest(struct vm *vm, const struct request *r, char *out)
 	return true;
 }
 
+/* A vCPU that talks faster than the network takes waits here: a wake-up that is lost would never
+ * come again. */
+static void tell(struct vm *vm, struct member_id to, const struct vm_message *m)
+{
+	while (vm_tell(vm, to, m) == ERR_NOSPACE && !vm_stopping(vm))
+		usleep(POST_RETRY_US);
+}
+
 /* Takes at most what one message carries; the guest comes again with the rest. */
 static uint64_t console_out(struct vm *vm, struct request *r)
 {
@@ -38,7 +49,7 @@ static uint64_t console_out(struct vm *vm, struct request *r)
 		return 0;
 	m.bytes = r->bytes;
 	if (self.v) {
-		vm_tell(vm, (struct member_id){0}, &m);
+		tell(vm, (struct member_id){0}, &m);
 	} else {
 		console_put(&vm->console, self, bytes, r->bytes, NULL);
 		vm->config.poke(vm->config.context);
@@ -61,7 +72,9 @@ static void wake_on(struct vm *vm, const struct request *r)
 	struct vm_message m = {.type = VM_WIRE_WAKE, .a = r->address.v};
 
 	wait_wake(&vm->waiters, r->address);
-	vm_tell_others(vm, &m);
+	for (uint8_t i = 0; i < vm->config.members; i++)
+		if (i != vm->config.self.v)
+			tell(vm, (struct member_id){i}, &m);
 }
 
 static uint64_t carry_out(struct vm *vm, struct request *r)

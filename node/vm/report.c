@@ -103,8 +103,8 @@ void report_state(const struct report_from *f, Cellular__FragState state, const 
 }
 
 /* Three arrays of n from one allocation, in the order of the message. */
-static int fill_map(Cellular__DsmMap *map, struct vm *vm, uint32_t n, uint32_t *numbers,
-		    struct dsm_bucket *buckets)
+static void fill_map(Cellular__DsmMap *map, struct vm *vm, uint32_t n, uint32_t *numbers,
+		     struct dsm_bucket *buckets)
 {
 	uint64_t pages = vm->memory.bytes >> DSM_PAGE_SHIFT;
 
@@ -120,7 +120,6 @@ static int fill_map(Cellular__DsmMap *map, struct vm *vm, uint32_t n, uint32_t *
 		map->exclusive[i] = buckets[i].exclusive;
 		map->owned[i] = buckets[i].owned;
 	}
-	return ERR_OK;
 }
 
 static void refuse(const struct report_from *f, Cellular__FragAnswer *answer, enum err_code code,
@@ -147,8 +146,9 @@ static void answer_map(const struct report_from *f, uint32_t n, Cellular__FragAn
 		refuse(f, answer, ERR_NOMEM, "no memory for a map");
 	} else {
 		fill_map(&map, f->vm, n, numbers, buckets);
-		answer->map = &map;
+		answer->map = &map; /* cppcheck-suppress autoVariables */
 		send_message(f, CTL_TYPE_FRAG_ANSWER, &answer->base);
+		answer->map = NULL;
 	}
 	free(numbers);
 	free(buckets);

@@ -19,15 +19,16 @@
 
 /* ---- talk between fragments ---- */
 
-void vm_tell(struct vm *vm, struct member_id to, const struct vm_message *m)
+int vm_tell(struct vm *vm, struct member_id to, const struct vm_message *m)
 {
 	char buffer[POST_BYTES_MAX];
 
-	if (__atomic_load_n(&vm->connected, __ATOMIC_ACQUIRE))
-		dsm_post(vm->dsm, to, buffer, vm_wire_encode(buffer, m));
+	if (!__atomic_load_n(&vm->connected, __ATOMIC_ACQUIRE))
+		return ERR_STATE;
+	return dsm_post(vm->dsm, to, buffer, vm_wire_encode(buffer, m));
 }
 
-void vm_tell_others(struct vm *vm, const struct vm_message *m)
+static void tell_others(struct vm *vm, const struct vm_message *m)
 {
 	for (uint8_t i = 0; i < vm->config.members; i++)
 		if (i != vm->config.self.v)
@@ -104,7 +105,7 @@ static void member_lost(void *context, struct member_id member, const struct err
 {
 	struct vm_end end = {.cause = CELLULAR__END_CAUSE__END_MEMBER_LOST, .member = member};
 
-	snprintf(end.text, sizeof(end.text), "fragment %u was lost: %.250s", member.v, why->text);
+	snprintf(end.text, sizeof(end.text), "%s", why->text);
 	vm_end_for(context, &end, true);
 }
 
@@ -126,7 +127,7 @@ static void tell_end(struct vm *vm, const struct vm_end *end)
 		.bytes = (uint32_t)strlen(end->text),
 	};
 
-	vm_tell_others(vm, &m);
+	tell_others(vm, &m);
 }
 
 void vm_end_for(struct vm *vm, const struct vm_end *end, bool tell)

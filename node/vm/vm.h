@@ -91,9 +91,9 @@ bool vm_ended(struct vm *vm, struct vm_end *out);
 /* Members that said DONE. */
 dsm_set vm_done(struct vm *vm);
 
-/* Posts to one member; to all others. Before vm_connect: nothing. */
-void vm_tell(struct vm *vm, struct member_id to, const struct vm_message *m);
-void vm_tell_others(struct vm *vm, const struct vm_message *m);
+/* Posts to one member. STATE: before vm_connect; else as dsm_post: NOSPACE and LOST.
+ */
+int vm_tell(struct vm *vm, struct member_id to, const struct vm_message *m);
 
 /* Frees all. Only when vm_halted, or before vm_run. NULL is allowed. */
 void vm_close(struct vm *vm);

@@ -60,9 +60,9 @@ static void maps_exactly_the_memory(void)
 		GUEST_LOCAL_BYTES + (2 << 20), 64ull << 20, 1ull << 30,
 		(1ull << 30) + (2 << 20),      5ull << 30,  BOOT_MEMORY_MAX};
 	struct kvm_sregs s = {0};
-	uint64_t pa;
-	unsigned rights;
-	bool aged;
+	uint64_t pa = 0;
+	unsigned rights = 0;
+	bool aged = false;
 
 	boot_sregs(&s, 0);
 	for (unsigned i = 0; i < UNIT_COUNT(sizes); i++) {

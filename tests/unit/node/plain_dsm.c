@@ -16,10 +16,13 @@ struct dsm {
 
 int dsm_open(const struct dsm_config *config, struct dsm **out, struct err *e)
 {
-	struct dsm *d = calloc(1, sizeof(*d));
+	struct dsm *d;
 
-	if (!d || config->members != 1)
+	if (config->members != 1)
 		return err_set(e, ERR_INVALID, "plain memory has one member");
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return err_set(e, ERR_NOMEM, "no memory");
 	d->config = *config;
 	d->base = mmap(NULL, config->pages << DSM_PAGE_SHIFT, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -34,7 +37,7 @@ int dsm_open(const struct dsm_config *config, struct dsm **out, struct err *e)
 void dsm_address(const struct dsm *d, char out[TRANSPORT_ADDRESS_MAX])
 {
 	(void)d;
-	strcpy(out, "none");
+	memcpy(out, "none", sizeof("none"));
 }
 
 int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int stop_fd, struct err *e)
