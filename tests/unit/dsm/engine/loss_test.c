@@ -80,6 +80,7 @@ static void start(struct access *a, struct rack_member *m, uint64_t page, void *
 	a->m = m;
 	a->page = page;
 	pthread_create(&a->thread, NULL, run, a);
+	pthread_detach(a->thread);
 }
 
 static void prepare(struct rack_member *m)
