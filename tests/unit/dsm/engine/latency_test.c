@@ -11,6 +11,7 @@
  * and install; what is left is raising the fault and running on after the wake. Checks the data
  * only.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,8 +84,10 @@ static void bounce(struct rack_member *m)
 	for (uint64_t done = 0; done < rounds;) {
 		uint64_t now = atomic_load(turn);
 
-		if (now % 2 != m->self)
+		if (now % 2 != m->self) {
+			sched_yield();
 			continue;
+		}
 		atomic_store(turn, now + 1);
 		done++;
 	}
