@@ -83,16 +83,34 @@ static void *work(void *context)
 	return NULL;
 }
 
+/* A device beside it: each of its calls returns. */
+static void *acquire(void *context)
+{
+	struct rack_member *m = context;
+	uint32_t token;
+	int rc;
+
+	while ((rc = dsm_acquire(m->dsm, (struct gpage){0}, PAGES, true, &token, NULL)) == ERR_OK) {
+		dsm_release(m->dsm, token);
+		usleep(2000);
+	}
+	EXPECT(m->rack, rc == ERR_LOST);
+	return NULL;
+}
+
 static void work_until_it_fails(struct rack_member *m)
 {
-	pthread_t thread;
+	pthread_t thread, device;
 
 	for (uint64_t p = 0; p < PAGES && m->self == 0; p++)
 		atomic_store((_Atomic uint64_t *)rack_page(m, p), START);
 	EXPECT(m->rack, rack_barrier(m));
 	atomic_store(&armed, m->self == 1);
 	pthread_create(&thread, NULL, work, m);
+	pthread_detach(thread);
+	pthread_create(&device, NULL, acquire, m);
 	EXPECT(m->rack, rack_wait(m->rack, &m->rack->member[m->self].lost, 1));
+	pthread_join(device, NULL);
 	usleep(100000);
 	EXPECT(m->rack, atomic_load(&m->rack->member[m->self].lost) == 1);
 	EXPECT(m->rack, atomic_load(&m->rack->member[m->self].culprit) == 1);
