@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/base/clock.h"
@@ -59,7 +60,7 @@ static void *read_one(void *context)
 {
 	struct access *a = context;
 
-	(void)atomic_load(word(a->m, a->page));
+	EXPECT(a->m->rack, atomic_load(word(a->m, a->page)) != 0);
 	atomic_store(&a->returned, true);
 	return NULL;
 }
@@ -153,6 +154,8 @@ static struct rack *bring_to_work(const struct rack_config *config)
 		return NULL;
 	usleep(300000);
 	kill(rack->pid[VICTIM], SIGSTOP);
+	CU_ASSERT(waitpid(rack->pid[VICTIM], NULL, WUNTRACED) ==
+		  rack->pid[VICTIM]); /* has stopped */
 	atomic_store(&rack->step, 1);
 	for (int i = 0; i < 2; i++)
 		CU_ASSERT(rack_wait(rack, &rack->member[i].mark, 2));
