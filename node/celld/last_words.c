@@ -15,6 +15,7 @@ static size_t read_tail(const char *path, char out[TAIL_BYTES + 1])
 	ssize_t n = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
+	out[0] = '\0';
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) == 0)
