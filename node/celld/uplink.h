@@ -16,7 +16,7 @@
 
 enum {
 	UPLINK_PAUSE_MIN_MS = 100,
-	UPLINK_PAUSE_MAX_MS = 5000,
+	UPLINK_PAUSE_MAX_MS = 2000,
 	UPLINK_LOAD_MS_MIN = 50, /* whatever the controller wishes */
 	UPLINK_LOAD_MS_MAX = 60000,
 };

@@ -13,7 +13,7 @@
 # Whatever happens, leaving the script ends every process it started, by pid, and fails if a fragment is left.
 set -u -o pipefail
 
-build=${1:?the build directory}
+build=$(cd "${1:?the build directory}" && pwd) || exit 1
 bin=$build/bin
 export CELLULAR_LOG=${CELLULAR_LOG:-info}
 
@@ -23,7 +23,7 @@ skip() {
 }
 [ -e /dev/kvm ] || skip "no /dev/kvm"
 [ -w /dev/kvm ] || skip "no right to /dev/kvm"
-for tool in jq; do command -v $tool >/dev/null || skip "$tool is not installed"; done
+command -v jq >/dev/null || skip "jq is not installed"
 for program in cell-controller celld cell-vm cellctl; do [ -x "$bin/$program" ] || skip "$program is not built"; done
 
 work=$(mktemp -d /tmp/cellular-rack.XXXXXX) || exit 1
@@ -102,7 +102,7 @@ ctl() { "$bin/cellctl" -c "unix:$work/state/ctl.sock" -k "$work/key" "$@"; }
 
 controller_start() {
 	rm -f "$work/controller.ready"
-	"$bin/cell-controller" --state "$work/state" --key "$work/key" --ready-file "$work/controller.ready" "$@" \
+	"$bin/cell-controller" --state "$work/state" --key "$work/key" --ready-file "$work/controller.ready" \
 		>>"$work/controller.log" 2>&1 &
 	controller_pid=$!
 	wait_for 20 test -s "$work/controller.ready" || { wrong "the controller does not start"; exit 1; }
