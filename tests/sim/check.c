@@ -217,6 +217,18 @@ void check_send(struct world *w, unsigned m, const struct dsm_effect *fx)
 			   fx->msg.type, fx->to.v);
 }
 
+void check_release(struct world *w, unsigned m)
+{
+	for (unsigned p = 0; p < w->options->pages; p++) {
+		const struct frame *f = &w->members[m].memory.frames[p];
+		const uint64_t hold = w->tuning.hold_us * (uint64_t)1000;
+		if (f->asked_for && f->present && f->hold_from && !device_uses(w, m, (uint16_t)p) &&
+		    w->members[m].cause.now > f->gained + hold + 1000)
+			world_fail(w, "I9", (int)p,
+				   "m%u lets a request wait for a page that nothing holds", m);
+	}
+}
+
 /* Everybody else may be served first, each with the longest delays there are. */
 static uint64_t wait_bound(const struct world *w)
 {
@@ -297,6 +309,10 @@ static void rest_survivor(struct world *w, unsigned m)
 {
 	if (!w->members[m].ended)
 		world_fail(w, "I6", -1, "m%u never said that the space ended", m);
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		if (w->members[m].devices[i].state == DEVICE_WAITING)
+			world_fail(w, "I6", -1, "m%u never told device %u that the space ended", m,
+				   i);
 }
 
 void check_rest(struct world *w)

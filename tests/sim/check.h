@@ -49,6 +49,9 @@ void check_holder(struct world *w, unsigned m, uint16_t page);
 /* Legality of a SEND that member m is about to do. */
 void check_send(struct world *w, unsigned m, const struct dsm_effect *fx);
 
+/* Member m's device released its pages: what they alone kept waiting waits no longer. */
+void check_release(struct world *w, unsigned m);
+
 /* No thread has waited too long. */
 void check_waits(struct world *w);
 

@@ -109,12 +109,24 @@ void device_acquired(struct world *w, unsigned m, uint32_t token, uint32_t resul
 	after(w, m, index, rng_below(&w->rng, (uint32_t)w->tuning.device_use));
 }
 
-bool device_waits(const struct world *w, unsigned m, uint16_t page)
+static bool any_device(const struct world *w, unsigned m, uint16_t page, bool also_holders)
 {
 	for (unsigned i = 0; i < w->tuning.devices; i++) {
 		const struct device *d = &w->members[m].devices[i];
-		if (d->state == DEVICE_WAITING && page >= d->first && page < d->first + d->pages)
+		if (d->state == DEVICE_IDLE || (d->state == DEVICE_HOLDS && !also_holders))
+			continue;
+		if (page >= d->first && page < d->first + d->pages)
 			return true;
 	}
 	return false;
+}
+
+bool device_waits(const struct world *w, unsigned m, uint16_t page)
+{
+	return any_device(w, m, page, false);
+}
+
+bool device_uses(const struct world *w, unsigned m, uint16_t page)
+{
+	return any_device(w, m, page, true);
 }

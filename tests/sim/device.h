@@ -33,6 +33,9 @@ void device_run(struct world *w, unsigned m, unsigned index); /* CLOCK_DEVICE */
 void device_acquired(struct world *w, unsigned m, uint32_t token,
 		     uint32_t result); /* effect ACQUIRED */
 
+/* Does a device hold the page, or wait for it? */
+bool device_uses(const struct world *w, unsigned m, uint16_t page);
+
 /* Is an acquire that names the page under way? */
 bool device_waits(const struct world *w, unsigned m, uint16_t page);
 

@@ -41,7 +41,8 @@ static bool replay(struct world *w, uint64_t seed)
 
 static void run_seeds(struct world *w, struct report *r)
 {
-	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
+	for (uint64_t seed = w->options->seed_first;
+	     seed <= w->options->seed_last && r->violations < REPORT_FAILURES_MAX; seed++) {
 		r->seeds++;
 		if (world_run(w, seed, TRANSCRIPT_OFF))
 			continue;

@@ -41,12 +41,12 @@ static void set_right(struct world *w, unsigned m, uint16_t page, bool present, 
  * or back to its evictor, is no grant. Nor is the right to write an unwritten page that was ours
  * alone: a request that waits by then waits no longer for it.
  */
-static void begin_hold(struct frame *f, const struct cause *cause, bool mapped)
+static void begin_hold(struct frame *f, const struct cause *cause, uint16_t page)
 {
-	const bool message = cause->type == DSM_EV_MSG;
+	const bool message = cause->type == DSM_EV_MSG && cause->page == page;
 	if (message && (cause->msg_type == PAGE_PUT || cause->msg_type == PAGE_PUT_ACK))
 		f->hold_from = 0;
-	else if (message || mapped)
+	else if (message || !f->present)
 		f->hold_from = cause->now;
 }
 
@@ -54,7 +54,8 @@ static void grant(struct world *w, unsigned m, uint16_t page, bool writable)
 {
 	struct frame *f = &w->members[m].memory.frames[page];
 	f->given_back = false;
-	begin_hold(f, &w->members[m].cause, !f->present);
+	f->gained = w->members[m].cause.now;
+	begin_hold(f, &w->members[m].cause, page);
 	set_right(w, m, page, true, writable);
 }
 

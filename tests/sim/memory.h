@@ -19,6 +19,8 @@ struct frame {
 	uint64_t value;
 	bool present;
 	bool writable;
+	uint64_t gained;    /* now of the step that last gave any right */
+	bool asked_for;	    /* by a forward that was not answered yet */
 	bool given_back;    /* an EVICT was asked for since the page came */
 	uint64_t hold_from; /* now of the step that granted the present right; 0: not held */
 };

@@ -14,7 +14,8 @@ enum { REPORT_FAILURES_MAX = 20 };
 struct report {
 	uint64_t seeds;
 	uint64_t violations;
-	struct failure failures[REPORT_FAILURES_MAX]; /* the first ones */
+	struct failure
+		failures[REPORT_FAILURES_MAX]; /* then a run ends: more would say nothing new */
 	double seconds;
 };
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "tests/sim/trouble.h"
 #include "tests/sim/world.h"
 
 static const char *type_name(int type)
@@ -79,6 +80,19 @@ static void say_effect(struct world *w, unsigned m, uint16_t page, const struct 
 	}
 }
 
+/* As an engine does that learnt of a loss (dsm/shard_end.c). */
+static void tell_others(struct world *w, unsigned m, struct member_id lost)
+{
+	const struct dsm_msg msg = {
+		.type = PAGE_MEMBER_LOST,
+		.requester = lost,
+		.epoch = {w->tuning.epoch},
+	};
+	for (unsigned other = 0; other < w->options->members; other++)
+		if (other != m)
+			link_send(w, m, other, &msg, 0);
+}
+
 static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 {
 	struct member *mb = &w->members[m];
@@ -92,6 +106,7 @@ static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 		world_fail(w, "I6", -1, "effects follow LOST");
 	mb->ended = true;
 	w->ended |= member_bit(m);
+	tell_others(w, m, fx->to);
 }
 
 static void timer(struct world *w, unsigned m, uint64_t deadline)
@@ -115,6 +130,8 @@ static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_ef
 	check_send(w, m, fx);
 	if (w->failure.set)
 		return;
+	if (fx->msg.type == PAGE_GRANT || fx->msg.type == PAGE_ACK)
+		w->members[m].memory.frames[page].asked_for = false;
 	const bool data = fx->msg.flags & PAGE_FLAG_DATA;
 	link_send(w, m, fx->to.v, &fx->msg, data ? memory_slot(w, m, page, fx->slot) : 0);
 }
@@ -206,6 +223,8 @@ static void carry_on(struct world *w, unsigned m, bool may_pause)
 	if (!mb->paused)
 		keep_event_data(w, mb, false);
 	check_touched(w, m);
+	if (!mb->paused && mb->cause.type == DSM_EV_RELEASE)
+		check_release(w, m);
 }
 
 void step_resume(struct world *w, unsigned m)
@@ -338,6 +357,14 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 
 void step_letter(struct world *w, unsigned from, unsigned to, const struct letter *letter)
 {
+	const enum page_class class = check_class(letter->msg.type);
+	if (class == PAGE_CLASS_LINK && rng_chance(&w->rng, 500)) {
+		/* An engine may hand it on as an event. */
+		trouble_lost(w, to, letter->msg.requester.v);
+		return;
+	}
+	if (class == PAGE_CLASS_FORWARD)
+		w->members[to].memory.frames[world_page(w, letter->msg.page)].asked_for = true;
 	struct dsm_event ev = {.type = DSM_EV_MSG,
 			       .msg = {.from = {(uint8_t)from}, .msg = letter->msg}};
 	step_give(w, to, &ev, letter);
