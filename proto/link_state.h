@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two halves of the control link - link.c and link_listen.c - know of each other. Nobody
+ * What the files of the control link - link*.c - know of each other. Nobody
  * else includes this.
  */
 #ifndef CELLULAR_PROTO_LINK_STATE_H
@@ -9,6 +9,8 @@
 #include "proto/base/buffer.h"
 #include "proto/hello_stream.h"
 #include "proto/link.h"
+
+enum { LINK_BUFFER_KEEP = 256 << 10 }; /* larger buffers are given back once empty */
 
 enum link_state {
 	LINK_CONNECTING, /* dialled, no answer yet */
@@ -74,8 +76,22 @@ struct link *link_new(uv_loop_t *loop, const struct link_ops *ops, void *context
 /* Inits the stream handle. */
 void link_init_stream(uv_loop_t *loop, union link_stream *io, bool local);
 void link_start_hello(struct link *link, bool dialer);
+/* Ends it without touching `why`. */
+void link_end(struct link *link);
 /* Ends the link for e's reason, unless it is ending already. */
 void link_fail(struct link *link, const struct err *e);
+void link_failf(struct link *link, enum err_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void link_write_hello(struct link *link, const struct hello_out *out);
+/* The hello is over, or was not needed. */
+void link_opened(struct link *link);
+/* Everything queued went out: FIN, once. */
+void link_drain(struct link *link);
+
+/* link_send.c: gives the queue to the loop. */
+void link_flush(struct link *link);
+/* link_receive.c */
+void link_start_reading(struct link *link);
 
 /* link_listen.c: HELLO_1 lies in `first`; sets kind and key. PROTOCOL: no identity of that kind. */
 int link_listener_identify(struct link *link, const struct hello_1 *first, struct err *e);

@@ -61,7 +61,8 @@ struct transport {
 
 #define TCP_BIT(m) ((dsm_set)1 << (m))
 
-/* tcp_channel.c. A channel that stands is non-blocking and in the epoll set. */
+/* tcp_channel.c, tcp_send.c, tcp_receive.c. A channel that stands is non-blocking and in the epoll
+ * set. */
 int tcp_channel_open(struct transport *t, struct member_id m, int fd, struct err *e);
 void tcp_channel_close(struct tcp_channel *c);
 /* Sends a message, or queues what the kernel does not take. */
@@ -77,6 +78,12 @@ bool tcp_channel_next(struct transport *t, struct member_id m, struct transport_
 /* Counts silence and idleness: loses the channel or pings. */
 void tcp_channel_tick(struct transport *t, struct member_id m);
 void tcp_channel_ping(struct transport *t, struct member_id m);
+/* Asks epoll for EPOLLOUT, or no longer. */
+void tcp_channel_arm(struct transport *t, struct member_id m, bool armed);
+static inline bool tcp_channel_speaks(const struct tcp_channel *c)
+{
+	return c->fd >= 0 && !c->mute;
+}
 /* The channel is over; its LOST event is due. */
 void tcp_channel_lose(struct transport *t, struct member_id m, const struct err *why);
 

@@ -73,3 +73,9 @@ void buffer_free(struct buffer *b)
 	free(b->memory);
 	*b = (struct buffer){0};
 }
+
+void buffer_give_back(struct buffer *b, size_t keep)
+{
+	if (!buffer_length(b) && b->capacity > keep)
+		buffer_free(b);
+}

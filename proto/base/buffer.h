@@ -37,6 +37,9 @@ void buffer_added(struct buffer *b, size_t n);
 bool buffer_append(struct buffer *b, const void *bytes, size_t n);
 /* Forgets the first n bytes. */
 void buffer_consume(struct buffer *b, size_t n);
+/* Frees the memory if the buffer is empty and took more than `keep` bytes: one large message is not
+ * paid for for ever. */
+void buffer_give_back(struct buffer *b, size_t keep);
 void buffer_free(struct buffer *b);
 
 #endif
