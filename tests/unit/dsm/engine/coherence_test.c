@@ -16,7 +16,7 @@ enum {
 	THREADS = 2,
 	HOT_PAGES = 4,
 	WORDS = 4, /* counters a page, at its start, end and between */
-	RUN_MS = 2500,
+	RUN_MS = 1500,
 };
 
 struct worker {

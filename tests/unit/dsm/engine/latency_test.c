@@ -11,6 +11,7 @@
  * and install; what is left is raising the fault and running on after the wake. Checks the data
  * only.
  */
+#include <assert.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ static void print(const char *what, uint64_t *ns, uint64_t n, const struct dsm_s
 {
 	uint64_t faults = b->faults_timed - a->faults_timed, sum = 0;
 
+	assert(n);
 	for (uint64_t i = 0; i < n; i++)
 		sum += ns[i];
 	qsort(ns, n, sizeof(ns[0]), compare);
@@ -81,6 +83,7 @@ static void bounce(struct rack_member *m)
 	_Atomic uint64_t *turn = rack_page(m, 2 * pages);
 	uint64_t rounds = pages < 1000 ? pages : 1000, start = clock_ns();
 
+	assert(rounds);
 	for (uint64_t done = 0; done < rounds;) {
 		uint64_t now = atomic_load(turn);
 
