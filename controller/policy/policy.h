@@ -297,7 +297,8 @@ bool policy_fragment_reachable(const struct policy *p, const struct policy_vm *v
  * and files". */
 void policy_exposure(const struct policy_vm *vm, unsigned member, char *out, size_t size);
 
-const char *policy_vm_state_name(enum vm_state state);
+/* As a sentence goes on after the VM's name: "is running", "has ended". */
+const char *policy_vm_is(enum vm_state state);
 
 /* For tests: ERR_OK if all that must always hold does, else ERR_STATE with a sentence. */
 int policy_check(const struct policy *p, struct err *e);

@@ -52,8 +52,8 @@ static int check_start(struct policy *p, const struct policy_spec *spec, struct 
 	 * runs already. */
 	vm = policy_vm_named(p, spec->name);
 	if (vm && vm->state != VM_ENDED)
-		return err_set(e, ERR_EXISTS, "there is a VM named %s, and it is %s", vm->name,
-			       policy_vm_state_name(vm->state));
+		return err_set(e, ERR_EXISTS, "there is a VM named %s, and it %s", vm->name,
+			       policy_vm_is(vm->state));
 	if (!ret && !policy_wait_room(p))
 		return err_set(e, ERR_BUSY, "%d requests wait already; try again",
 			       POLICY_WAITERS_MAX);

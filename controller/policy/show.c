@@ -60,14 +60,15 @@ bool policy_fragment_reachable(const struct policy *p, const struct policy_vm *v
 	return p->cells[vm->fragments[member].cell].state == POLICY_CELL_UP;
 }
 
-const char *policy_vm_state_name(enum vm_state state)
+const char *policy_vm_is(enum vm_state state)
 {
-	static const char *const names[VM_STATES] = {
-		[VM_UNKNOWN] = "unknown", [VM_STARTING] = "starting", [VM_RUNNING] = "running",
-		[VM_EXITED] = "exited",	  [VM_ENDING] = "ending",     [VM_ENDED] = "ended",
+	static const char *const phrases[VM_STATES] = {
+		[VM_UNKNOWN] = "is unknown", [VM_STARTING] = "is starting",
+		[VM_RUNNING] = "is running", [VM_EXITED] = "has exited",
+		[VM_ENDING] = "is ending",   [VM_ENDED] = "has ended",
 	};
 
-	return state >= 0 && state < VM_STATES ? names[state] : "unknown";
+	return state >= 0 && state < VM_STATES ? phrases[state] : phrases[VM_UNKNOWN];
 }
 
 /* ---- exposure ---- */

@@ -145,8 +145,7 @@ void policy_wait_timer(struct policy *p)
 			continue;
 		e = policy_text(p);
 		name_laggard(p, vm, more, sizeof(more));
-		err_set(e, ERR_TIMEOUT, "%s is still %s%s", vm->name,
-			policy_vm_state_name(vm->state), more);
+		err_set(e, ERR_TIMEOUT, "%s %s still%s", vm->name, policy_vm_is(vm->state), more);
 		policy_answer(p, w->id, vm, e);
 		w->id = 0;
 	}

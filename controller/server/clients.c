@@ -7,14 +7,24 @@
 #include "controller/server/state.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/text.h"
 
 /* ---- replies ---- */
+
+static char *text_escape_into(struct arena *arena, const char *text)
+{
+	char escaped[2 * ERR_TEXT_MAX];
+
+	return arena_text(arena, text_escape(text, escaped, sizeof(escaped)));
+}
 
 void server_reply(struct peer *peer, uint64_t request, Cellular__CtlReply *reply)
 {
 	struct server *s = peer->server;
 	struct err e;
 
+	/* A sentence may name what the client or a cell called something. */
+	reply->text = text_escape_into(&s->arena, reply->text);
 	reply->request = request;
 	reply->epoch = store_epoch(s->store);
 	reply->uptime_ms = clock_ms() - s->started_ms;
@@ -72,7 +82,7 @@ void server_answer(struct server *s, const struct policy_order *order)
 	reply.error = order->answer->code;
 	reply.text = (char *)order->answer->text;
 	if (vm && order->vm_id.v && vm->id.v == order->vm_id.v) {
-		info = server_vm_info(s, vm, true);
+		info = server_vm_info(s, vm, INFO_WHOLE);
 		reply.vms = &info;
 		reply.n_vms = 1;
 	}
@@ -162,7 +172,7 @@ static void vm_end(struct peer *peer, const Cellular__CtlRequest *message)
 	     &(struct policy_event){
 		     .kind = POLICY_EV_END,
 		     .name = message->name,
-		     .text = stop ? "stopped on demand" : "killed on demand",
+		     .text = stop ? "ended by vm stop" : "ended by vm kill",
 		     .timeout_ms = message->timeout_ms ? message->timeout_ms : SERVER_END_MS,
 	     });
 }
@@ -174,7 +184,7 @@ static void status(struct peer *peer, const Cellular__CtlRequest *message)
 	Cellular__CtlReply reply = CELLULAR__CTL_REPLY__INIT;
 
 	server_all_cells(peer->server, &reply);
-	server_all_vms(peer->server, &reply);
+	server_all_vms(peer->server, &reply, INFO_STATE);
 	server_reply(peer, message->request, &reply);
 }
 
@@ -207,7 +217,7 @@ static void vm_list(struct peer *peer, const Cellular__CtlRequest *message)
 {
 	Cellular__CtlReply reply = CELLULAR__CTL_REPLY__INIT;
 
-	server_all_vms(peer->server, &reply);
+	server_all_vms(peer->server, &reply, INFO_LIST);
 	server_reply(peer, message->request, &reply);
 }
 
@@ -215,7 +225,7 @@ static void vm_show(struct peer *peer, const Cellular__CtlRequest *message,
 		    const struct policy_vm *vm)
 {
 	Cellular__CtlReply reply = CELLULAR__CTL_REPLY__INIT;
-	Cellular__VmInfo *info = server_vm_info(peer->server, vm, true);
+	Cellular__VmInfo *info = server_vm_info(peer->server, vm, INFO_WHOLE);
 
 	reply.vms = &info;
 	reply.n_vms = 1;

@@ -76,7 +76,7 @@ Cellular__DsmStat *server_stat(struct server *s, const struct policy_vm *vm, uns
 }
 
 static Cellular__FragInfo *frag_info(struct server *s, const struct policy_vm *vm, unsigned member,
-				     bool whole)
+				     enum info_detail detail)
 {
 	const struct policy_fragment *f = &vm->fragments[member];
 	Cellular__FragInfo *info = ARENA_NEW(&s->arena, Cellular__FragInfo);
@@ -91,7 +91,7 @@ static Cellular__FragInfo *frag_info(struct server *s, const struct policy_vm *v
 	for (uint32_t v = 0; v < vm->vcpus; v++)
 		if (f->vcpus & 1ull << v)
 			info->vcpus[info->n_vcpus++] = v;
-	if (whole)
+	if (detail == INFO_WHOLE)
 		info->stat = server_stat(s, vm, member);
 	return info;
 }
@@ -108,8 +108,8 @@ static Cellular__Exposure *exposure(struct server *s, const struct policy_vm *vm
 	return e;
 }
 
-/* A list shows no arguments, files and placements: they may be long. */
-static Cellular__VmSpec *spec_of(struct server *s, const struct policy_vm *vm, bool whole)
+static Cellular__VmSpec *spec_of(struct server *s, const struct policy_vm *vm,
+				 enum info_detail detail)
 {
 	const struct body *body = &s->bodies[policy_vm_slot(s->policy, vm)];
 	Cellular__VmSpec *copy = ARENA_NEW(&s->arena, Cellular__VmSpec);
@@ -117,12 +117,13 @@ static Cellular__VmSpec *spec_of(struct server *s, const struct policy_vm *vm, b
 	if (body->id.v != vm->id.v)
 		return NULL;
 	*copy = *body->message;
-	if (!whole)
+	if (detail != INFO_WHOLE)
 		copy->n_args = copy->n_files = copy->n_placement = 0;
 	return copy;
 }
 
-Cellular__VmInfo *server_vm_info(struct server *s, const struct policy_vm *vm, bool whole)
+Cellular__VmInfo *server_vm_info(struct server *s, const struct policy_vm *vm,
+				 enum info_detail detail)
 {
 	Cellular__VmInfo *info = ARENA_NEW(&s->arena, Cellular__VmInfo);
 
@@ -130,14 +131,16 @@ Cellular__VmInfo *server_vm_info(struct server *s, const struct policy_vm *vm, b
 	info->id = vm->id.v;
 	info->name = (char *)vm->name;
 	info->state = (Cellular__VmState)vm->state;
-	info->spec = spec_of(s, vm, whole);
+	if (detail == INFO_STATE)
+		return info;
+	info->spec = spec_of(s, vm, detail);
 	info->started_ms = vm->started_ms;
 	info->ended_ms = vm->ended_ms;
 	info->epoch = vm->epoch.v;
 	info->fragments = ARENA_ARRAY(&s->arena, Cellular__FragInfo *, vm->members);
 	info->exposure = ARENA_ARRAY(&s->arena, Cellular__Exposure *, vm->members);
 	for (unsigned m = 0; m < vm->members; m++) {
-		info->fragments[info->n_fragments++] = frag_info(s, vm, m, whole);
+		info->fragments[info->n_fragments++] = frag_info(s, vm, m, detail);
 		info->exposure[info->n_exposure++] = exposure(s, vm, m);
 	}
 	if (vm->reason.cause != END_NONE) {
@@ -174,12 +177,12 @@ static int vm_order(const void *a, const void *b)
 	return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
-void server_all_vms(struct server *s, Cellular__CtlReply *reply)
+void server_all_vms(struct server *s, Cellular__CtlReply *reply, enum info_detail detail)
 {
 	reply->vms = ARENA_ARRAY(&s->arena, Cellular__VmInfo *, POLICY_VMS_MAX);
 	for (unsigned i = 0; i < POLICY_VMS_MAX; i++)
 		if (policy_vm_at(s->policy, i))
 			reply->vms[reply->n_vms++] =
-				server_vm_info(s, policy_vm_at(s->policy, i), false);
+				server_vm_info(s, policy_vm_at(s->policy, i), detail);
 	qsort(reply->vms, reply->n_vms, sizeof(*reply->vms), vm_order);
 }

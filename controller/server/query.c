@@ -244,8 +244,8 @@ static int whom(struct query *q, const struct policy_vm *vm, uint64_t *members, 
 	} else if (has_space(vm)) {
 		*members = vm->members == 64 ? ~0ull : (1ull << vm->members) - 1;
 	} else if (q->kind == CELLULAR__QUERY_KIND__QUERY_MAP) {
-		return err_set(e, ERR_STATE, "%s is %s: it has no memory to be shown", vm->name,
-			       policy_vm_state_name(vm->state));
+		return err_set(e, ERR_STATE, "%s %s: it has no memory to show", vm->name,
+			       policy_vm_is(vm->state));
 	}
 	for (unsigned m = 0; m < vm->members; m++)
 		if (*members & 1ull << m && !policy_fragment_reachable(q->server->policy, vm, m))

@@ -134,10 +134,15 @@ void server_query_cancel_all(struct server *s);
 
 /* info.c: messages live in s->arena until its next reset. */
 Cellular__CellInfo *server_cell_info(struct server *s, const struct policy_cell *cell);
-/* whole: with files, arguments and figures. */
-Cellular__VmInfo *server_vm_info(struct server *s, const struct policy_vm *vm, bool whole);
+enum info_detail {
+	INFO_STATE, /* id, name, state */
+	INFO_LIST,  /* all but arguments, files, placement and figures: they may be long */
+	INFO_WHOLE,
+};
+Cellular__VmInfo *server_vm_info(struct server *s, const struct policy_vm *vm,
+				 enum info_detail detail);
 void server_all_cells(struct server *s, Cellular__CtlReply *reply);
-void server_all_vms(struct server *s, Cellular__CtlReply *reply);
+void server_all_vms(struct server *s, Cellular__CtlReply *reply, enum info_detail detail);
 void server_fill_reason(Cellular__EndReason *out, const struct policy_reason *reason);
 Cellular__DsmStat *server_stat(struct server *s, const struct policy_vm *vm,
 			       unsigned member); /* NULL: none */

@@ -82,7 +82,7 @@ static void starts_shows_and_ends(void)
 	CU_ASSERT_EQUAL(reply->stats[2]->stat->resident, 102);
 	reply = rig_op(&r, CELLULAR__CTL_OP__OP_MEM_MAP, "demo");
 	CU_ASSERT_EQUAL(reply->error, ERR_STATE);
-	CU_ASSERT_STRING_EQUAL(reply->text, "demo is ended: it has no memory to be shown");
+	CU_ASSERT_STRING_EQUAL(reply->text, "demo has ended: it has no memory to show");
 	CU_ASSERT_EQUAL(rig_op(&r, CELLULAR__CTL_OP__OP_VM_CONSOLE, "demo")->error, ERR_OK);
 	CU_ASSERT_EQUAL(rig_op(&r, CELLULAR__CTL_OP__OP_VM_KILL, "demo")->error, ERR_STATE);
 	CU_ASSERT_EQUAL(rig_start(&r, "demo", 1, 2 * RIG_MIB)->error, ERR_OK);
@@ -324,7 +324,7 @@ static void a_fragment_that_does_not_go(void)
 	request.timeout_ms = 300;
 	CU_ASSERT_EQUAL(rig_ask(&r, &request)->error, ERR_TIMEOUT);
 	CU_ASSERT_STRING_EQUAL(r.reply->text,
-			       "demo is still ending; its fragment on cell2 is not gone yet");
+			       "demo is ending still; its fragment on cell2 is not gone yet");
 	r.cells[2].faults = 0;
 	CU_ASSERT_EQUAL(wait_for("demo"), ERR_OK); /* told again */
 	CU_ASSERT_EQUAL(rig_fragments(&r), 0);
@@ -477,7 +477,7 @@ static void clients_that_go(void)
 	}
 	request.timeout_ms = 200;
 	CU_ASSERT_EQUAL(rig_ask(&r, &request)->error, ERR_TIMEOUT);
-	CU_ASSERT_STRING_EQUAL(r.reply->text, "demo is still running");
+	CU_ASSERT_STRING_EQUAL(r.reply->text, "demo is running still");
 	rig_free(&r);
 }
 
