@@ -112,19 +112,26 @@ void policy_vm_start(struct policy *p, const struct policy_event *event)
 	policy_vm_launch(p, vm);
 }
 
+static int check_end(const struct policy *p, const char *name, const struct policy_vm *vm,
+		     struct err *e)
+{
+	if (!vm)
+		return err_set(e, ERR_NOTFOUND, "there is no VM named %s", name);
+	if (vm->state == VM_ENDED)
+		return err_set(e, ERR_STATE, "%s has ended already", vm->name);
+	if (!policy_wait_room(p))
+		return err_set(e, ERR_BUSY, "%d requests wait already; try again",
+			       POLICY_WAITERS_MAX);
+	return ERR_OK;
+}
+
 void policy_vm_end(struct policy *p, const struct policy_event *event)
 {
 	struct policy_vm *vm = policy_vm_find(p, event->name);
 	struct policy_reason reason = {.cause = END_KILLED};
 	struct err *e = policy_text(p);
 
-	if (!vm)
-		err_set(e, ERR_NOTFOUND, "there is no VM named %s", event->name);
-	else if (vm->state == VM_ENDED)
-		err_set(e, ERR_STATE, "%s has ended already", vm->name);
-	else if (!policy_wait_room(p))
-		err_set(e, ERR_BUSY, "%d requests wait already; try again", POLICY_WAITERS_MAX);
-	if (e->code) {
+	if (check_end(p, event->name, vm, e) || !vm) {
 		policy_answer(p, event->waiter, vm, e);
 		return;
 	}

@@ -179,7 +179,7 @@ static int load_all(struct store *store, enum store_statement statement, load_ro
 int store_load(struct store *store, const struct store_visitor *visitor, void *context,
 	       struct err *e)
 {
-	struct err scratch;
+	struct err scratch = {0};
 	int ret;
 
 	e = e ? e : &scratch;

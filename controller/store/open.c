@@ -248,7 +248,7 @@ static int count_epoch(struct store *store, struct err *e)
 int store_open(const char *dir, struct store **out, struct err *e)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	struct err scratch;
+	struct err scratch = {0};
 	int ret;
 
 	e = e ? e : &scratch;

@@ -207,10 +207,9 @@ unsigned rig_fragments(const struct rig *r)
 
 static void start(struct rig_cell *c, const Cellular__FragStart *order)
 {
-	struct rig_fragment *f = rig_fragment(c, 0);
+	struct rig_fragment *f = rig_need(rig_fragment(c, 0));
 
 	c->starts++;
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	CU_ASSERT_EQUAL(order->key.len, CELL_KEY_BYTES);
 	CU_ASSERT_EQUAL(order->n_vcpus, order->spec->vcpus);
 	*f = (struct rig_fragment){.vm = order->vm_id,

@@ -8,6 +8,7 @@
 #ifndef CELLULAR_TESTS_RIG_H
 #define CELLULAR_TESTS_RIG_H
 
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include "proto/link.h"
@@ -63,6 +64,16 @@ struct rig {
 	uint64_t request;
 	Cellular__CtlReply *reply; /* the last one; freed by the next request */
 };
+
+/* What must be there, else the test ends. */
+static inline __attribute__((returns_nonnull)) void *rig_need(void *thing)
+{
+	if (!thing) {
+		CU_FAIL_FATAL("something is missing");
+		abort();
+	}
+	return thing;
+}
 
 /* Path of the program; from main's arguments. */
 extern const char *rig_program;

@@ -34,10 +34,7 @@ static void running_vm(void)
 /* Fragment of the n-th VM started, on a cell. */
 static struct rig_fragment *fragment(unsigned cell, uint64_t vm)
 {
-	struct rig_fragment *f = rig_fragment(&r.cells[cell], vm);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	return f;
+	return rig_need(rig_fragment(&r.cells[cell], vm));
 }
 
 static bool nothing_left(void *context)
@@ -56,6 +53,7 @@ static void starts_shows_and_ends(void)
 {
 	const Cellular__CtlReply *reply;
 	const Cellular__VmInfo *vm;
+	const Cellular__DsmStat *stat;
 
 	three_cells();
 	reply = rig_start(&r, "demo", 4, 300 * RIG_MIB);
@@ -78,8 +76,8 @@ static void starts_shows_and_ends(void)
 	CU_ASSERT_EQUAL(rig_fragments(&r), 0);
 	reply = rig_op(&r, CELLULAR__CTL_OP__OP_MEM_STAT, "demo");
 	CU_ASSERT_EQUAL_FATAL(reply->n_stats, 3);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(reply->stats[2]->stat);
-	CU_ASSERT_EQUAL(reply->stats[2]->stat->resident, 102);
+	stat = rig_need(reply->stats[2]->stat);
+	CU_ASSERT_EQUAL(stat->resident, 102);
 	reply = rig_op(&r, CELLULAR__CTL_OP__OP_MEM_MAP, "demo");
 	CU_ASSERT_EQUAL(reply->error, ERR_STATE);
 	CU_ASSERT_STRING_EQUAL(reply->text, "demo has ended: it has no memory to show");
@@ -119,6 +117,7 @@ static void questions_reach_the_cells(void)
 {
 	Cellular__CtlRequest request = CELLULAR__CTL_REQUEST__INIT;
 	const Cellular__CtlReply *reply;
+	const Cellular__Console *console;
 
 	running_vm();
 	reply = rig_op(&r, CELLULAR__CTL_OP__OP_MEM_STAT, "demo");
@@ -137,9 +136,9 @@ static void questions_reach_the_cells(void)
 	request.op = CELLULAR__CTL_OP__OP_VM_CONSOLE;
 	request.console_offset = 77;
 	reply = rig_ask(&r, &request);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(reply->console);
-	CU_ASSERT_EQUAL(reply->console->offset, 77);
-	CU_ASSERT_EQUAL(reply->console->data.len, 5);
+	console = rig_need(reply->console);
+	CU_ASSERT_EQUAL(console->offset, 77);
+	CU_ASSERT_EQUAL(console->data.len, 5);
 	rig_free(&r);
 }
 

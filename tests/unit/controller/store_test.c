@@ -148,6 +148,46 @@ static void save(const struct policy_vm *vm)
 	CU_ASSERT_EQUAL(store_commit(store, &e), ERR_OK);
 }
 
+static void check_cell(const struct policy_cell *a, const struct policy_cell *b)
+{
+	CU_ASSERT_EQUAL(a->id.v, b->id.v);
+	CU_ASSERT_EQUAL(a->state, b->state);
+	CU_ASSERT_STRING_EQUAL(a->name, b->name);
+	CU_ASSERT_STRING_EQUAL(a->data_address, b->data_address);
+	CU_ASSERT_STRING_EQUAL(a->software, b->software);
+	CU_ASSERT_EQUAL(a->pid, b->pid);
+	CU_ASSERT_EQUAL(a->cpus, b->cpus);
+	CU_ASSERT_EQUAL(a->memory, b->memory);
+	CU_ASSERT_EQUAL(a->joined_ms, b->joined_ms);
+}
+
+static void check_vm(const struct policy_vm *a, const struct policy_vm *b)
+{
+	CU_ASSERT_EQUAL(a->state, b->state);
+	CU_ASSERT_EQUAL(a->id.v, b->id.v);
+	CU_ASSERT_EQUAL(a->epoch.v, b->epoch.v);
+	CU_ASSERT_STRING_EQUAL(a->name, b->name);
+	CU_ASSERT_EQUAL(a->memory, b->memory);
+	CU_ASSERT_EQUAL(a->vcpus, b->vcpus);
+	CU_ASSERT_EQUAL(a->members, b->members);
+	CU_ASSERT_EQUAL(a->preserve, b->preserve);
+	CU_ASSERT_EQUAL(a->peers, b->peers);
+	CU_ASSERT_EQUAL(a->quits, b->quits);
+	CU_ASSERT_EQUAL(a->started_ms, b->started_ms);
+	CU_ASSERT_EQUAL(a->ended_ms, b->ended_ms);
+	CU_ASSERT_EQUAL(a->reason.cause, b->reason.cause);
+	CU_ASSERT_EQUAL(a->reason.code, b->reason.code);
+	CU_ASSERT_EQUAL(a->reason.member, b->reason.member);
+	CU_ASSERT_STRING_EQUAL(a->reason.cell, b->reason.cell);
+	CU_ASSERT_STRING_EQUAL(a->reason.text, b->reason.text);
+	for (unsigned m = 0; m < a->members && m < b->members; m++) {
+		CU_ASSERT_EQUAL(a->fragments[m].state, b->fragments[m].state);
+		CU_ASSERT_EQUAL(a->fragments[m].pid, b->fragments[m].pid);
+		CU_ASSERT_EQUAL(a->fragments[m].vcpus, b->fragments[m].vcpus);
+		CU_ASSERT_STRING_EQUAL(a->fragments[m].address, b->fragments[m].address);
+	}
+}
+
 /* ---- cases ---- */
 
 static void comes_back_as_it_went_in(void)
@@ -169,8 +209,8 @@ static void comes_back_as_it_went_in(void)
 	CU_ASSERT_EQUAL(look(), ERR_OK);
 	CU_ASSERT_EQUAL(found.n_cells, 1);
 	CU_ASSERT_EQUAL(found.n_vms, 1);
-	CU_ASSERT_EQUAL(memcmp(&found.cell, &a_cell, sizeof(a_cell)), 0);
-	CU_ASSERT_EQUAL(memcmp(&found.vm, &vm, sizeof(vm)), 0);
+	check_cell(&found.cell, &a_cell);
+	check_vm(&found.vm, &vm);
 	CU_ASSERT_EQUAL(found.cells[1].v, 8);
 	CU_ASSERT_STRING_EQUAL(found.spec, "spec");
 	CU_ASSERT_STRING_EQUAL(found.stat, "stat\n");
