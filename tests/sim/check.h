@@ -46,9 +46,6 @@ void book_forget(struct book *b, uint64_t value);
 void check_page(struct world *w, uint16_t page);
 void check_holder(struct world *w, unsigned m, uint16_t page);
 
-/* Legality of a SEND that member m is about to do. */
-void check_send(struct world *w, unsigned m, const struct dsm_effect *fx);
-
 /* Member m's device released its pages: what they alone kept waiting waits no longer. */
 void check_release(struct world *w, unsigned m);
 
@@ -57,8 +54,5 @@ void check_waits(struct world *w);
 
 /* All load has stopped and the clock is empty. */
 void check_rest(struct world *w);
-
-const char *check_effect_name(int type);
-enum page_class check_class(int type);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cellsim: see tests/sim/README.md. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,6 +21,16 @@ static double seconds_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void not_replayed(struct world *w, uint64_t seed)
+{
+	w->failure = (struct failure){.set = true,
+				      .seed = seed,
+				      .step = w->steps,
+				      .invariant = "replay",
+				      .page = -1,
+				      .text = "the seed did not replay"};
+}
+
 /* Runs a seed again, this time writing; what comes out must be the same. */
 static bool replay(struct world *w, uint64_t seed)
 {
@@ -30,12 +41,7 @@ static bool replay(struct world *w, uint64_t seed)
 	w->figures = figures;
 	if (w->digest == digest && w->failure.step == first.step)
 		return true;
-	w->failure = (struct failure){.set = true,
-				      .seed = seed,
-				      .step = w->steps,
-				      .invariant = "replay",
-				      .page = -1,
-				      .text = "the seed did not replay"};
+	not_replayed(w, seed);
 	return false;
 }
 
@@ -51,24 +57,40 @@ static void run_seeds(struct world *w, struct report *r)
 	}
 }
 
+static void say(const struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* For people only: JSON stays JSON. */
+static void say(const struct world *w, const char *fmt, ...)
+{
+	if (w->options->json)
+		return;
+	va_list args;
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+}
+
 /* Three runs: one silent, two that write. */
+static bool replays(struct world *w, uint64_t seed)
+{
+	world_run(w, seed, TRANSCRIPT_OFF);
+	const struct failure failure = w->failure;
+	bool same = replay(w, seed);
+	const uint64_t digest = w->transcript.digest, lines = w->transcript.lines;
+	same = replay(w, seed) && same;
+	same = same && w->transcript.digest == digest && w->transcript.lines == lines;
+	say(w, "seed %" PRIu64 ": %" PRIu64 " lines, digest %016" PRIx64 "%s\n", seed, lines,
+	    digest, same ? "" : " DIFFERS");
+	w->failure = failure;
+	return same;
+}
+
 static void run_replays(struct world *w, struct report *r)
 {
 	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
 		r->seeds++;
-		world_run(w, seed, TRANSCRIPT_OFF);
-		bool same = replay(w, seed);
-		const uint64_t digest = w->transcript.digest, lines = w->transcript.lines;
-		same = replay(w, seed) && same && w->transcript.digest == digest &&
-		       w->transcript.lines == lines;
-		printf("seed %" PRIu64 ": %" PRIu64 " lines, digest %016" PRIx64 "%s\n", seed,
-		       lines, digest, same ? "" : " DIFFERS");
-		if (!same)
-			w->failure = (struct failure){.set = true,
-						      .seed = seed,
-						      .invariant = "replay",
-						      .page = -1,
-						      .text = "the seed did not replay"};
+		if (!replays(w, seed))
+			not_replayed(w, seed);
 		if (w->failure.set)
 			report_failure(r, w);
 	}
@@ -89,23 +111,30 @@ static void list_bugs(void)
 		puts(dsm_bug_names[i]);
 }
 
-/* Every planted bug must be found; says by which invariant, and after how many seeds. */
+/* Looks for the bug that is switched on; the seed that finds it must find it again. */
+static bool find_bug(struct world *w, struct report *r, const char *name)
+{
+	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
+		r->seeds++;
+		if (world_run(w, seed, TRANSCRIPT_OFF))
+			continue;
+		const bool same = replay(w, seed);
+		say(w, "%-24s found: seed %" PRIu64 ", step %" PRIu64 ", %s: %s\n", name, seed,
+		    w->failure.step, w->failure.invariant, w->failure.text);
+		return same;
+	}
+	w->failure = (struct failure){.set = true, .invariant = "bugs", .page = -1};
+	snprintf(w->failure.text, sizeof(w->failure.text), "no seed found %s", name);
+	return false;
+}
+
+/* Every planted bug must be found; says by which invariant. */
 static void check_bugs(struct world *w, struct report *r)
 {
 	for (unsigned i = 0; dsm_bug_names[i]; i++) {
-		uint64_t seed = w->options->seed_first;
 		dsm_bug_select(dsm_bug_names[i]);
-		while (seed <= w->options->seed_last && world_run(w, seed, TRANSCRIPT_OFF))
-			seed++;
-		r->seeds += seed - w->options->seed_first + 1;
-		if (seed <= w->options->seed_last) {
-			printf("%-24s found: seed %" PRIu64 ", step %" PRIu64 ", %s: %s\n",
-			       dsm_bug_names[i], seed, w->failure.step, w->failure.invariant,
-			       w->failure.text);
-			continue;
-		}
-		printf("%-24s NOT FOUND\n", dsm_bug_names[i]);
-		r->violations++;
+		if (!find_bug(w, r, dsm_bug_names[i]))
+			report_failure(r, w);
 	}
 	dsm_bug_select(NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/say.h"
 #include "tests/sim/world.h"
 
 void memory_init(struct memory *m, unsigned pages)
@@ -146,7 +147,7 @@ void memory_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_
 	const bool needs_page = fx->type != DSM_FX_MAP && fx->type != DSM_FX_STASH;
 	if (needs_page && !f->present) {
 		world_fail(w, "M2", page, "m%u: %s of a missing page", m,
-			   check_effect_name(fx->type));
+			   say_effect_name(fx->type));
 		return;
 	}
 	switch (fx->type) {

@@ -3,18 +3,10 @@
 
 #include <inttypes.h>
 
+#include "tests/sim/legal.h"
+#include "tests/sim/say.h"
 #include "tests/sim/trouble.h"
 #include "tests/sim/world.h"
-
-static const char *type_name(int type)
-{
-	static const char *const names[] = {
-#define X(code, name, class) [code] = #name,
-		PAGE_TYPES(X)
-#undef X
-	};
-	return type > 0 && type <= PAGE_TYPE_LAST ? names[type] : "?";
-}
 
 static void touch(struct member *mb, uint16_t page)
 {
@@ -30,53 +22,6 @@ static void check_touched(struct world *w, unsigned m)
 	for (unsigned i = 0; i < mb->n_touched && !w->failure.set; i++) {
 		check_holder(w, m, mb->touched[i]);
 		check_page(w, mb->touched[i]);
-	}
-}
-
-static void say_map(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
-{
-	const char *right = fx->writable ? "writable" : "read-only";
-	if (fx->source == DSM_FROM_SLOT)
-		world_say(w, "%12" PRIu64 "          m%u MAP p%u %s from slot %u", w->now, m, page,
-			  right, fx->slot);
-	else
-		world_say(w, "%12" PRIu64 "          m%u MAP p%u %s from %s", w->now, m, page,
-			  right, fx->source == DSM_FROM_ZERO ? "zero" : "the message");
-}
-
-static void say_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
-{
-	const struct dsm_msg *msg = &fx->msg;
-	const char *name = check_effect_name(fx->type);
-	switch (fx->type) {
-	case DSM_FX_SEND:
-		world_say(w,
-			  "%12" PRIu64
-			  "          m%u -> m%u %s p%d for m%u flags %#x acks %u version %u txn %u",
-			  w->now, m, fx->to.v, type_name(msg->type), (int16_t)page,
-			  msg->requester.v, msg->flags, msg->acks, msg->version, msg->txn);
-		break;
-	case DSM_FX_TIMER:
-		world_say(w, "%12" PRIu64 "          m%u TIMER %" PRIu64, w->now, m, fx->deadline);
-		break;
-	case DSM_FX_ACQUIRED:
-		world_say(w, "%12" PRIu64 "          m%u ACQUIRED token %u: %s", w->now, m,
-			  fx->token, err_name((int)fx->reason));
-		break;
-	case DSM_FX_LOST:
-		world_say(w, "%12" PRIu64 "          m%u LOST m%u: %s", w->now, m, fx->to.v,
-			  err_name((int)fx->reason));
-		break;
-	case DSM_FX_MAP:
-		say_map(w, m, page, fx);
-		break;
-	case DSM_FX_READ_OUT:
-	case DSM_FX_STASH:
-		world_say(w, "%12" PRIu64 "          m%u %s p%d to slot %u", w->now, m, name,
-			  (int16_t)page, fx->slot);
-		break;
-	default:
-		world_say(w, "%12" PRIu64 "          m%u %s p%d", w->now, m, name, (int16_t)page);
 	}
 }
 
@@ -127,7 +72,7 @@ static void timer(struct world *w, unsigned m, uint64_t deadline)
 
 static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
 {
-	check_send(w, m, fx);
+	legal_send(w, m, fx);
 	if (w->failure.set)
 		return;
 	if (fx->msg.type == PAGE_GRANT || fx->msg.type == PAGE_ACK)
@@ -149,12 +94,13 @@ static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
 		page = world_page(w, fx->type == DSM_FX_SEND ? fx->msg.page : fx->page);
 		if (page == WORLD_NO_PAGE) {
 			world_fail(w, "I7", -1, "m%u: %s of a page nobody asked for", m,
-				   check_effect_name(fx->type));
+				   say_effect_name(fx->type));
 			return;
 		}
 		touch(&w->members[m], page);
 	}
-	say_effect(w, m, page, fx);
+	if (w->transcript.mode != TRANSCRIPT_OFF)
+		say_effect(w, m, page, fx);
 	switch (fx->type) {
 	case DSM_FX_SEND:
 		send(w, m, page, fx);
@@ -255,7 +201,7 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 		break;
 	case DSM_EV_MSG:
 		mb->cause.msg_type = event->msg.msg.type;
-		mb->cause.msg_class = check_class(event->msg.msg.type);
+		mb->cause.msg_class = page_type_class(event->msg.msg.type);
 		mb->cause.has_data = event->msg.msg.flags & PAGE_FLAG_DATA;
 		mb->cause.page = world_page(w, event->msg.msg.page);
 		mb->cause.data = letter->data;
@@ -272,55 +218,6 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 	case DSM_EV_LOST:
 	case DSM_EV_RELEASE:
 		break;
-	}
-}
-
-static void say_message(struct world *w, unsigned m, const struct dsm_event *event, uint64_t data)
-{
-	const struct dsm_msg *msg = &event->msg.msg;
-	world_say(w,
-		  "%12" PRIu64 " %8" PRIu64
-		  " m%u <- m%u %s p%d for m%u flags %#x acks %u version %u txn %u data %" PRIu64
-		  "%s",
-		  w->now, w->steps, m, event->msg.from.v, type_name(msg->type),
-		  (int16_t)world_page(w, msg->page), msg->requester.v, msg->flags, msg->acks,
-		  msg->version, msg->txn, data,
-		  msg->epoch.v == w->tuning.epoch ? "" : " of another epoch");
-}
-
-static void say_event(struct world *w, unsigned m, const struct dsm_event *event,
-		      const struct letter *letter)
-{
-	static const char *const names[] = {"fault",   "message", "timer", "lost",
-					    "acquire", "release", "evict"};
-	const struct member *mb = &w->members[m];
-	const char *name = names[event->type];
-	switch (event->type) {
-	case DSM_EV_MSG:
-		say_message(w, m, event, letter->data);
-		break;
-	case DSM_EV_LOST:
-		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u lost m%u", w->now, w->steps, m,
-			  event->lost.member.v);
-		break;
-	case DSM_EV_FAULT:
-		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u fault p%d %s", w->now, w->steps, m,
-			  mb->n_touched ? mb->touched[0] : -1,
-			  event->fault.write ? "write" : "read");
-		break;
-	case DSM_EV_ACQUIRE:
-		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u acquire p%d, %u pages %s token %u",
-			  w->now, w->steps, m, mb->n_touched ? mb->touched[0] : -1,
-			  event->acquire.pages, event->acquire.write ? "write" : "read",
-			  event->acquire.token);
-		break;
-	case DSM_EV_RELEASE:
-		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u release token %u", w->now, w->steps, m,
-			  event->release.token);
-		break;
-	default:
-		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u %s p%d", w->now, w->steps, m, name,
-			  mb->n_touched ? mb->touched[0] : -1);
 	}
 }
 
@@ -342,7 +239,8 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 		w->steps++;
 	note_cause(w, mb, event, letter);
 	keep_event_data(w, mb, true);
-	say_event(w, m, event, letter);
+	if (w->transcript.mode != TRANSCRIPT_OFF)
+		say_event(w, m, event, letter);
 	mb->fx->n = 0;
 	mb->fx_next = 0;
 	dsm_step(mb->core, event, mb->fx);
@@ -357,7 +255,7 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 
 void step_letter(struct world *w, unsigned from, unsigned to, const struct letter *letter)
 {
-	const enum page_class class = check_class(letter->msg.type);
+	const enum page_class class = page_type_class(letter->msg.type);
 	if (class == PAGE_CLASS_LINK && rng_chance(&w->rng, 500)) {
 		/* An engine may hand it on as an event. */
 		trouble_lost(w, to, letter->msg.requester.v);

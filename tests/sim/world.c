@@ -3,9 +3,6 @@
  * A seed's life: an empty rack is built; threads, devices and troubles are set going; events are
  * taken from the clock until the steps are used up. A few times on the way all load stops and
  * everything under way must come to its end (a rest): whatever still waits then waits for ever.
- *
- * The pages used are spread over the space so that they have different homes: groups of `group`
- * pages astride the edge of two chunks. The last pages of the space are a local range.
  */
 #include "tests/sim/world.h"
 
@@ -15,14 +12,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
+#include "tests/sim/build.h"
 #include "tests/sim/step.h"
 #include "tests/sim/trouble.h"
 
 enum {
-	LOCAL_PAGES = 8,
 	WAIT_CHECK_PERIOD = 1024, /* events */
 	EVENTS_PER_STEP = 50,
 	DRAIN_EVENTS_MAX = 5000000,
@@ -57,15 +52,6 @@ void world_fail(struct world *w, const char *invariant, int page, const char *fm
 
 /* ---- layout ---- */
 
-static uint64_t space_page(const struct world *w, unsigned used)
-{
-	const unsigned group = w->tuning.group;
-	if (group == 1)
-		return (uint64_t)used * DSM_CHUNK_PAGES + 7;
-	return (uint64_t)(used / group) * 2 * DSM_CHUNK_PAGES + DSM_CHUNK_PAGES - group / 2 +
-	       used % group;
-}
-
 uint16_t world_page(const struct world *w, struct gpage page)
 {
 	const unsigned group = w->tuning.group;
@@ -75,97 +61,6 @@ uint16_t world_page(const struct world *w, struct gpage page)
 		if (w->space_page[used] == page.v)
 			return (uint16_t)used;
 	return WORLD_NO_PAGE;
-}
-
-/* ---- building a rack ---- */
-
-static struct dsm_core_config core_config(const struct world *w, unsigned m)
-{
-	struct dsm_core_config config = {
-		.self = {(uint8_t)m},
-		.members = (uint8_t)w->options->members,
-		.epoch = {w->tuning.epoch},
-		.pages = w->space_pages,
-		.hold_us = w->tuning.hold_us,
-		.acquire_us = w->tuning.acquire_us,
-		.locals = 1,
-	};
-	config.local[0] = w->local;
-	return config;
-}
-
-static void build_core(struct world *w, unsigned m)
-{
-	struct member *mb = &w->members[m];
-	const struct dsm_core_config config = core_config(w, m);
-	const size_t bytes = dsm_core_bytes(&config);
-	if (mb->core_memory && mb->core_bytes != bytes)
-		munmap(mb->core_memory, mb->core_bytes);
-	if (!mb->core_memory || mb->core_bytes != bytes)
-		mb->core_memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	else
-		madvise(mb->core_memory, bytes, MADV_DONTNEED); /* zeros again */
-	if (!bytes || mb->core_memory == MAP_FAILED)
-		abort();
-	mb->core_bytes = bytes;
-	mb->core = dsm_core_init(mb->core_memory, &config);
-	if (!mb->core)
-		abort();
-}
-
-static void build_member(struct world *w, unsigned m)
-{
-	struct member *mb = &w->members[m];
-	build_core(w, m);
-	memory_clear(&mb->memory, w->options->pages);
-	memset(mb->threads, 0, sizeof(mb->threads));
-	memset(mb->devices, 0, sizeof(mb->devices));
-	for (unsigned i = 0; i < DEVICES_MAX; i++)
-		mb->devices[i].token = i;
-	mb->ended = false;
-	mb->deadline = UINT64_MAX;
-	mb->timer = 0;
-	mb->paused = false;
-	mb->fx->n = 0;
-	mb->fx_next = 0;
-	mb->n_touched = 0;
-	mb->n_blocked = 0;
-	mb->stale_given = 0;
-	mb->odd_given = 0;
-}
-
-static void build_page(struct world *w, unsigned page)
-{
-	struct book *b = &w->books[page];
-	uint16_t *letters = b->letters;
-	memset(letters, 0, w->options->members * sizeof(*letters));
-	w->space_page[page] = space_page(w, page);
-	*b = (struct book){
-		.letters = letters,
-		.home = dsm_core_home(w->members[0].core, (struct gpage){w->space_page[page]}).v,
-	};
-}
-
-static void build(struct world *w, uint64_t seed)
-{
-	w->seed = seed;
-	w->rng.state = rng_mix(seed + 1);
-	w->now = 1000;
-	w->steps = 0;
-	w->paused = w->dead = w->ended = 0;
-	w->draining = false;
-	w->digest = 0;
-	w->failure = (struct failure){0};
-	tuning_draw(&w->tuning, w->options, &w->rng);
-	w->crashes_left = w->tuning.crashes;
-	clock_clear(&w->clock);
-	links_clear(&w->links);
-	oracle_clear(&w->oracle, w->options->pages);
-	for (unsigned m = 0; m < w->options->members; m++)
-		build_member(w, m);
-	for (unsigned p = 0; p < w->options->pages; p++)
-		build_page(w, p);
 }
 
 /* ---- one event ---- */
@@ -353,7 +248,7 @@ static void gather(struct world *w)
 bool world_run(struct world *w, uint64_t seed, enum transcript_mode mode)
 {
 	transcript_start(&w->transcript, mode);
-	build(w, seed);
+	build_rack(w, seed);
 	tuning_say(w);
 	struct sigaction act = {.sa_handler = on_abort, .sa_flags = SA_NODEFER}, old;
 	sigaction(SIGABRT, &act, &old);
@@ -366,50 +261,4 @@ bool world_run(struct world *w, uint64_t seed, enum transcript_mode mode)
 	sigaction(SIGABRT, &old, NULL);
 	gather(w);
 	return !w->failure.set;
-}
-
-void world_init(struct world *w, const struct options *o)
-{
-	*w = (struct world){.options = o};
-	w->space_pages = ((uint64_t)o->pages + 4) * DSM_CHUNK_PAGES;
-	w->local =
-		(struct dsm_range){.first = w->space_pages - 2 * LOCAL_PAGES, .pages = LOCAL_PAGES};
-	w->members = calloc(o->members, sizeof(*w->members));
-	w->books = calloc(o->pages, sizeof(*w->books));
-	w->space_page = calloc(o->pages, sizeof(*w->space_page));
-	if (!w->members || !w->books || !w->space_page)
-		abort();
-	for (unsigned m = 0; m < o->members; m++) {
-		memory_init(&w->members[m].memory, o->pages);
-		w->members[m].fx = calloc(1, sizeof(struct dsm_effects));
-		if (!w->members[m].fx)
-			abort();
-	}
-	for (unsigned p = 0; p < o->pages; p++) {
-		w->books[p].letters = calloc(o->members, sizeof(uint16_t));
-		if (!w->books[p].letters)
-			abort();
-	}
-	oracle_init(&w->oracle, o->pages);
-	links_init(&w->links, o->members);
-}
-
-void world_free(struct world *w)
-{
-	for (unsigned m = 0; m < w->options->members; m++) {
-		struct member *mb = &w->members[m];
-		memory_free(&mb->memory);
-		free(mb->fx);
-		free(mb->blocked);
-		if (mb->core_memory)
-			munmap(mb->core_memory, mb->core_bytes);
-	}
-	for (unsigned p = 0; p < w->options->pages; p++)
-		free(w->books[p].letters);
-	free(w->books);
-	free(w->space_page);
-	free(w->members);
-	oracle_free(&w->oracle);
-	links_free(&w->links);
-	clock_free(&w->clock);
 }

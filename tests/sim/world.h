@@ -4,13 +4,15 @@
  *and virtual time. Everything in a run follows from its seed.
  *
  * Who does what:
- *	world.c   builds a rack for a seed, takes events from the clock, brings the rack to rest
+ *	build.c   builds a rack for a seed
+ *	world.c   takes events from the clock, brings the rack to rest
  *	step.c    gives one event to one core and carries its effects out
  *	link.c    ordered channels between pairs (dsm/transport.h, T1)
  *	memory.c  the fake of dsm/mem.h: refuses what userfaultfd would refuse or silently get wrong
  *	thread.c  threads that stall on pages; device.c: acquire and release
- *	trouble.c evictions, messages of another epoch, deaths
- *	oracle.c  what memory ought to be; check.c: the invariants
+ *	trouble.c evictions, storms of faults, messages of another epoch, deaths
+ *	oracle.c  what memory ought to be; check.c and legal.c: the invariants
+ *	say.c     the words of the transcript
  */
 #ifndef CELLULAR_SIM_WORLD_H
 #define CELLULAR_SIM_WORLD_H

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a core may send: the part of I7 that needs no memory of what went before. */
+#include "tests/sim/legal.h"
+
+#include "tests/sim/world.h"
+
+/*
+ * A request causes forwards and replies, a forward only replies. A reply ends a transaction; what
+ * waited for that may begin then. Other pages do not count: any step may also do what has become
+ * due. A device that waits for the page asks again when it leaves.
+ */
+static bool class_allowed(const struct world *w, unsigned m, const struct dsm_msg *msg)
+{
+	const struct member *mb = &w->members[m];
+	const struct cause *cause = &mb->cause;
+	const enum page_class sent = page_type_class(msg->type);
+	if (sent == PAGE_CLASS_LINK)
+		return cause->type == DSM_EV_LOST ||
+		       (cause->type == DSM_EV_MSG && cause->msg_class == PAGE_CLASS_LINK);
+	if (cause->type != DSM_EV_MSG || cause->page != world_page(w, msg->page))
+		return true;
+	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_REQUEST)
+		return device_waits(w, m, cause->page);
+	return cause->msg_class == PAGE_CLASS_REPLY || sent > cause->msg_class;
+}
+
+/* Requests and UNBLOCK go to the home of the page; forwards and PUT_ACK come from there. */
+static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const struct book *b = &w->books[world_page(w, fx->msg.page)];
+	const uint8_t type = fx->msg.type;
+	if (page_type_class(type) == PAGE_CLASS_REQUEST || type == PAGE_UNBLOCK)
+		return fx->to.v == b->home;
+	if (page_type_class(type) == PAGE_CLASS_FORWARD || type == PAGE_PUT_ACK)
+		return m == b->home;
+	return fx->to.v == fx->msg.requester.v;
+}
+
+static const char *send_fault(const struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const struct dsm_msg *msg = &fx->msg;
+	const unsigned members = w->options->members;
+	if (fx->to.v >= members)
+		return "to nobody";
+	if (fx->to.v == m)
+		return "to itself";
+	if (msg->type < PAGE_GET_S || msg->type > PAGE_TYPE_LAST || msg->type == PAGE_PING ||
+	    msg->type == PAGE_POST)
+		return "of a type that is not the core's";
+	if (msg->epoch.v != w->tuning.epoch)
+		return "of another epoch";
+	if (msg->requester.v >= members)
+		return "on behalf of nobody";
+	if (msg->type == PAGE_MEMBER_LOST)
+		return w->dead & member_bit(msg->requester.v) ? NULL
+							      : "about a loss that never was";
+	if (msg->pages != 1 || world_page(w, msg->page) == WORLD_NO_PAGE)
+		return "about pages nobody asked for";
+	if (!class_allowed(w, m, msg))
+		return "of a class its cause does not allow";
+	if (!way_allowed(w, m, fx))
+		return "that does not go this way";
+	if (msg->flags & PAGE_FLAG_DATA && msg->type != PAGE_GRANT && msg->type != PAGE_PUT)
+		return "with data";
+	if (msg->flags & PAGE_FLAG_DATA && msg->flags & PAGE_FLAG_ZERO)
+		return "with data and without";
+	return msg->acks >= members ? "with too many acks" : NULL;
+}
+
+void legal_send(struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const char *fault = send_fault(w, m, fx);
+	if (fault)
+		world_fail(w, "I7", -1, "m%u sends a message %s (type %u to m%u)", m, fault,
+			   fx->msg.type, fx->to.v);
+}
