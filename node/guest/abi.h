@@ -72,6 +72,7 @@ struct guest_boot {
 	uint64_t heap_start, heap_end;	     /* free at the start: the program hands it out */
 	uint64_t stack_top[GUEST_VCPUS_MAX]; /* multiples of GUEST_STACK_BYTES, the stacks lie side
 						by side */
+	uint64_t tsc_khz; /* of the cell of member 0, others may differ; 0: unknown */
 	uint32_t argc;
 	uint32_t files;
 	uint64_t argv[GUEST_ARGS_MAX + 1]; /* addresses of strings, NULL at the end */

@@ -49,6 +49,9 @@ const struct g_file *g_file(const char *name);
 /* Decimal number of 1 .. 19 digits and nothing else; false leaves *out alone. */
 bool g_number(const char *s, uint64_t *out);
 
+/* Time in ns from any start, for durations on one vCPU: cells agree on neither start nor rate. */
+uint64_t g_ns(void);
+
 /* ---- console ---- */
 
 /* %s %c %d %i %u %x %llu-like (l, ll, z), width, '0', '-', precision of %s, %f and %e. A line is

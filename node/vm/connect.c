@@ -17,7 +17,7 @@ static void *connect_thread(void *context)
 	c->rc = vm_connect(c->vm, (const char *const *)c->peer, CONTROL_CONNECT_MS, c->stop_fd,
 			   &c->why);
 	if (!c->rc && c->load)
-		c->rc = load_copy(c->load, &c->vm->memory, &c->why);
+		c->rc = load_copy(c->load, &c->vm->memory, c->vm->tsc_khz, &c->why);
 	__atomic_store_n(&c->over, true, __ATOMIC_RELEASE);
 	c->poke(c->context);
 	return NULL;

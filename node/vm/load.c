@@ -212,7 +212,7 @@ static int copy_bytes(const struct guest_memory *m, uint64_t to, const void *fro
 	return ERR_OK;
 }
 
-int load_copy(struct load *l, const struct guest_memory *m, struct err *e)
+int load_copy(struct load *l, const struct guest_memory *m, uint64_t tsc_khz, struct err *e)
 {
 	uint8_t *buffer = malloc(COPY_BYTES);
 	int rc = ERR_OK;
@@ -228,6 +228,7 @@ int load_copy(struct load *l, const struct guest_memory *m, struct err *e)
 		rc = copy_bytes(m, l->boot.argv[i], l->c->arg[i], strlen(l->c->arg[i]) + 1, e);
 	for (unsigned i = 0; !rc && i < l->boot.files; i++)
 		rc = copy_file(l, i, m, buffer, e);
+	l->boot.tsc_khz = tsc_khz;
 	if (!rc)
 		rc = copy_bytes(m, GUEST_BOOT, &l->boot, sizeof(l->boot), e);
 	free(buffer);

@@ -39,7 +39,7 @@ struct load;
 int load_open(const struct load_config *config, struct load **out, struct err *e);
 
 /* Writes it all; may block on other members. SYS: a file changed or cannot be read any more. */
-int load_copy(struct load *l, const struct guest_memory *m, struct err *e);
+int load_copy(struct load *l, const struct guest_memory *m, uint64_t tsc_khz, struct err *e);
 
 void load_close(struct load *l); /* NULL is allowed */
 

@@ -243,6 +243,7 @@ static int open_kvm(struct vm *vm, struct err *e)
 		.memory_size = vm->memory.bytes,
 		.userspace_addr = (uint64_t)vm->memory.base,
 	};
+	int tsc_khz;
 
 	vm->fd = ioctl(vm->config.kvm, KVM_CREATE_VM, 0);
 	if (vm->fd < 0)
@@ -251,6 +252,8 @@ static int open_kvm(struct vm *vm, struct err *e)
 		return err_sys(e, errno, "KVM_SET_TSS_ADDR");
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
 		return err_sys(e, errno, "KVM_SET_USER_MEMORY_REGION");
+	tsc_khz = ioctl(vm->fd, KVM_GET_TSC_KHZ, 0);
+	vm->tsc_khz = tsc_khz > 0 ? (uint64_t)tsc_khz : 0;
 	return ERR_OK;
 }
 

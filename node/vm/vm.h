@@ -53,7 +53,8 @@ struct vm_end {
 
 struct vm {
 	struct vm_config config;
-	int fd; /* KVM VM */
+	int fd;		  /* KVM VM */
+	uint64_t tsc_khz; /* of its vCPUs; 0: unknown */
 	struct dsm *dsm;
 	bool connected; /* posts reach the others; atomic */
 	struct guest_memory memory;

@@ -38,6 +38,20 @@ static struct rack_config config(const char *guest, unsigned args, char **arg)
 	};
 }
 
+static bool others_stopped(const struct rack *r)
+{
+	return r->fragment[0].state >= CELLULAR__FRAG_STATE__FRAG_STOPPED &&
+	       r->fragment[2].state >= CELLULAR__FRAG_STATE__FRAG_STOPPED;
+}
+
+static bool all_ready(const struct rack *r)
+{
+	for (unsigned i = 0; i < MEMBERS; i++)
+		if (r->fragment[i].state < CELLULAR__FRAG_STATE__FRAG_READY)
+			return false;
+	return true;
+}
+
 static const Cellular__EndReason *reason(unsigned member)
 {
 	const Cellular__FragReport *r = rack.fragment[member].report;
@@ -255,6 +269,83 @@ static void the_loss_of_a_member_ends_it(void)
 	loses("guests/hostile.elf", 2, wake, 0);
 }
 
+/* A member that hangs is lost by its silence, and finds itself lost when it wakes up. */
+static void a_silent_member_is_lost(void)
+{
+	char *sleep[] = {(char *)"sleep", (char *)"all"};
+	struct rack_config c = config("guests/hostile.elf", 2, sleep);
+
+	rack_open(&rack, &c);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_running, LONG_MS));
+	kill(rack.fragment[1].pid, SIGSTOP);
+	CU_ASSERT_TRUE(rack_until(&rack, others_stopped, LONG_MS));
+	expect(0, CELLULAR__END_CAUSE__END_MEMBER_LOST, "member 1 was lost");
+	expect(2, CELLULAR__END_CAUSE__END_MEMBER_LOST, "member 1 was lost");
+	kill(rack.fragment[1].pid, SIGCONT);
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+	expect(1, CELLULAR__END_CAUSE__END_MEMBER_LOST, "was lost");
+	close_all();
+}
+
+/* Orders too early, of another VM, twice, or for somebody else: dropped, and the VM comes up as if
+ * they had not been. */
+static void orders_that_do_not_fit_are_dropped(void)
+{
+	Cellular__FragRun run = CELLULAR__FRAG_RUN__INIT, stale = CELLULAR__FRAG_RUN__INIT;
+	Cellular__FragPeers peers = CELLULAR__FRAG_PEERS__INIT;
+	Cellular__FragStart start = CELLULAR__FRAG_START__INIT;
+	Cellular__CelldWelcome welcome = CELLULAR__CELLD_WELCOME__INIT;
+	struct rack_config c = config("guests/hello.elf", 0, NULL);
+
+	rack_open(&rack, &c);
+	rack.hold_run = true;
+	run.vm_id = stale.vm_id = peers.vm_id = RACK_VM_ID;
+	run.epoch = RACK_EPOCH;
+	stale.epoch = peers.epoch = RACK_EPOCH - 1;
+	rack_send(&rack, 1, CTL_TYPE_FRAG_RUN, &run.base);
+	rack_send(&rack, 1, CTL_TYPE_FRAG_PEERS, &peers.base);
+	rack_send(&rack, 1, CTL_TYPE_FRAG_START, &start.base);
+	rack_send(&rack, 1, CTL_TYPE_CELLD_WELCOME, &welcome.base);
+	CU_ASSERT_TRUE(rack_until(&rack, all_ready, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++)
+		rack_send(&rack, i, CTL_TYPE_FRAG_RUN, &stale.base);
+	CU_ASSERT_FALSE(rack_until(&rack, rack_running, 100));
+	rack.hold_run = false;
+	CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+	for (unsigned i = 0; i < MEMBERS; i++)
+		expect(i, CELLULAR__END_CAUSE__END_EXIT, "exited with code 0");
+	CU_ASSERT_PTR_NOT_NULL(strstr(rack.console, "result hello greeted=4"));
+	close_all();
+}
+
+/* An order that makes no sense at all is an end with a reason, not a crash. */
+static void an_empty_order_is_refused(void)
+{
+	static const Cellular__FragStart empty = CELLULAR__FRAG_START__INIT;
+	Cellular__VmSpec spec = CELLULAR__VM_SPEC__INIT;
+	struct rack_config c = config("guests/hello.elf", 0, NULL);
+	uint8_t key[CELL_KEY_BYTES] = {0};
+
+	c.members = 1;
+	c.vcpus = 1;
+	for (unsigned i = 0; i < 4; i++) {
+		Cellular__FragStart m = empty;
+
+		if (i > 0)
+			m.spec = &spec;
+		if (i > 1)
+			m.key = (ProtobufCBinaryData){sizeof(key), key};
+		if (i > 2)
+			m.members = m.data_address ? 1 : 0;
+		c.first_order = &m;
+		rack_open(&rack, &c);
+		CU_ASSERT_TRUE(rack_until(&rack, rack_stopped, LONG_MS));
+		expect(0, CELLULAR__END_CAUSE__END_START_FAILED, "");
+		CU_ASSERT_EQUAL(reason(0)->code, ERR_INVALID);
+		close_all();
+	}
+}
+
 /* celld gone: the fragment ends itself, the others lose it. */
 static void a_fragment_does_not_outlive_its_celld(void)
 {
@@ -468,6 +559,9 @@ int main(void)
 		UNIT_CASE(endless_guests_are_stopped),
 		UNIT_CASE(a_celld_that_does_not_read_holds_the_guest_back),
 		UNIT_CASE(the_loss_of_a_member_ends_it),
+		UNIT_CASE(a_silent_member_is_lost),
+		UNIT_CASE(orders_that_do_not_fit_are_dropped),
+		UNIT_CASE(an_empty_order_is_refused),
 		UNIT_CASE(a_fragment_does_not_outlive_its_celld),
 		UNIT_CASE(what_cannot_start_says_why),
 		UNIT_CASE(a_wrong_key_keeps_a_stranger_out),

@@ -14,7 +14,7 @@
 
 #include "proto/base/clock.h"
 
-enum { VM_ID = 7, EPOCH = 3, QUIT_MS = 5000, BUCKETS = 64 };
+enum { QUIT_MS = 5000, BUCKETS = 64 };
 
 static void die(const char *what)
 {
@@ -201,8 +201,8 @@ static void order_start(struct rack *r)
 	}
 	m.vcpus = places;
 	m.n_vcpus = c->vcpus;
-	m.vm_id = VM_ID;
-	m.epoch = EPOCH;
+	m.vm_id = RACK_VM_ID;
+	m.epoch = RACK_EPOCH;
 	m.members = c->members;
 	m.spec = &spec;
 	m.data_address = (char *)"127.0.0.1";
@@ -240,8 +240,8 @@ static void order_next(struct rack *r)
 	    none_beyond(r, CELLULAR__FRAG_STATE__FRAG_LISTENING)) {
 		for (unsigned i = 0; i < r->config->members; i++)
 			address[i] = r->fragment[i].address;
-		peers.vm_id = VM_ID;
-		peers.epoch = EPOCH;
+		peers.vm_id = RACK_VM_ID;
+		peers.epoch = RACK_EPOCH;
 		peers.address = address;
 		peers.n_address = r->config->members;
 		send_all(r, CTL_TYPE_FRAG_PEERS, &peers.base);
@@ -249,8 +249,8 @@ static void order_next(struct rack *r)
 	}
 	if (!r->run_sent && !r->hold_run && all_at_least(r, CELLULAR__FRAG_STATE__FRAG_READY) &&
 	    none_beyond(r, CELLULAR__FRAG_STATE__FRAG_READY)) {
-		run.vm_id = VM_ID;
-		run.epoch = EPOCH;
+		run.vm_id = RACK_VM_ID;
+		run.epoch = RACK_EPOCH;
 		send_all(r, CTL_TYPE_FRAG_RUN, &run.base);
 		r->run_sent = true;
 	}
@@ -276,7 +276,10 @@ void rack_open(struct rack *r, const struct rack_config *config)
 		r->fragment[i].member = i;
 		spawn(&r->fragment[i], &ops);
 	}
-	order_start(r);
+	if (config->first_order)
+		rack_send(r, 0, CTL_TYPE_FRAG_START, &config->first_order->base);
+	else
+		order_start(r);
 }
 
 bool rack_until(struct rack *r, bool (*done)(const struct rack *r), int ms)
@@ -318,7 +321,7 @@ const Cellular__FragAnswer *rack_query(struct rack *r, unsigned member, Cellular
 	uint64_t start = clock_ms();
 
 	m.request = ++request;
-	m.vm_id = VM_ID;
+	m.vm_id = RACK_VM_ID;
 	m.kind = kind;
 	m.buckets = BUCKETS;
 	if (f->link)
@@ -339,6 +342,12 @@ uint64_t rack_counter(const Cellular__DsmStat *stat, const char *name)
 	return 0;
 }
 
+void rack_send(struct rack *r, unsigned member, uint16_t type, const ProtobufCMessage *m)
+{
+	if (r->fragment[member].link)
+		link_send(r->fragment[member].link, type, m, NULL);
+}
+
 void rack_quit(struct rack *r, const char *why)
 {
 	Cellular__FragQuit m = CELLULAR__FRAG_QUIT__INIT;
@@ -346,8 +355,8 @@ void rack_quit(struct rack *r, const char *why)
 
 	reason.cause = CELLULAR__END_CAUSE__END_KILLED;
 	reason.text = (char *)why;
-	m.vm_id = VM_ID;
-	m.epoch = EPOCH;
+	m.vm_id = RACK_VM_ID;
+	m.epoch = RACK_EPOCH;
 	m.reason = &reason;
 	send_all(r, CTL_TYPE_FRAG_QUIT, &m.base);
 }

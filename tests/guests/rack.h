@@ -16,7 +16,7 @@
 #include "node/guest/abi.h"
 #include "proto/link.h"
 
-enum { RACK_MEMBERS_MAX = 8, RACK_CONSOLE_MAX = 1 << 20 };
+enum { RACK_VM_ID = 7, RACK_EPOCH = 3, RACK_MEMBERS_MAX = 8, RACK_CONSOLE_MAX = 1 << 20 };
 
 struct rack_config {
 	const char *cell_vm; /* path of the program; NULL: bin/cell-vm */
@@ -28,8 +28,9 @@ struct rack_config {
 	unsigned args;
 	char **arg;
 	unsigned files;
-	const char *const (*file)[2]; /* name, path */
-	bool wrong_key;		      /* the last member gets another key */
+	const char *const (*file)[2];		/* name, path */
+	const Cellular__FragStart *first_order; /* NULL: made of what stands above */
+	bool wrong_key;				/* the last member gets another key */
 };
 
 struct rack_fragment {
@@ -73,6 +74,9 @@ const Cellular__FragAnswer *rack_query(struct rack *r, unsigned member, Cellular
 
 /* A counter of a figure, 0 if it has no such. */
 uint64_t rack_counter(const Cellular__DsmStat *stat, const char *name);
+
+/* Any message to one member, right or wrong. */
+void rack_send(struct rack *r, unsigned member, uint16_t type, const ProtobufCMessage *m);
 
 void rack_quit(struct rack *r, const char *why);    /* the word to all that live */
 void rack_kill(struct rack *r, unsigned member);    /* SIGKILL */

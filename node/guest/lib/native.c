@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "node/guest/abi.h"
@@ -40,6 +41,14 @@ unsigned g_vcpus(void)
 unsigned g_self(void)
 {
 	return self;
+}
+
+uint64_t g_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 void g_exit(int code)

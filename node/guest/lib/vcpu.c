@@ -40,6 +40,14 @@ unsigned g_self(void)
 	return (unsigned)((here - lowest) / GUEST_STACK_BYTES);
 }
 
+uint64_t g_ns(void)
+{
+	uint64_t khz = boot_page->tsc_khz ? boot_page->tsc_khz : 1000000,
+		 ticks = __builtin_ia32_rdtsc();
+
+	return ticks / khz * 1000000 + ticks % khz * 1000000 / khz;
+}
+
 void g_exit(int code)
 {
 	for (;;)

@@ -49,12 +49,13 @@ static void puts_everything_in_its_place(void)
 
 	m.base = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_EQUAL_FATAL(load_open(&c, &l, &e), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(load_copy(l, &m, &e), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(load_copy(l, &m, 3000000, &e), ERR_OK);
 	load_close(l);
 
 	boot = (const struct guest_boot *)(m.base + GUEST_BOOT);
 	CU_ASSERT_EQUAL(boot->version, GUEST_ABI_VERSION);
 	CU_ASSERT_EQUAL(boot->vcpus, 4);
+	CU_ASSERT_EQUAL(boot->tsc_khz, 3000000);
 	CU_ASSERT_EQUAL(boot->memory_end, MEMORY);
 	CU_ASSERT_TRUE(boot->entry >= GUEST_IMAGE && boot->entry < boot->heap_start);
 	CU_ASSERT_EQUAL(boot->argc, 3);
@@ -163,7 +164,7 @@ static void a_file_that_shrinks_is_noticed(void)
 	m.base = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_EQUAL_FATAL(load_open(&c, &l, &e), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(truncate(hole, 1000), 0);
-	CU_ASSERT_EQUAL(load_copy(l, &m, &e), ERR_SYS);
+	CU_ASSERT_EQUAL(load_copy(l, &m, 3000000, &e), ERR_SYS);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "became shorter"));
 	load_close(l);
 	munmap(m.base, MEMORY);

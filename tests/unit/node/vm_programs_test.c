@@ -109,6 +109,26 @@ static void suite_is_right(void)
 	same_as_native("suite", 2, args);
 }
 
+/* Times differ; that there are some, and that the clock goes, can be told. */
+static void faults_are_timed(void)
+{
+	char *args[] = {(char *)"300"};
+	unsigned long n = 0, least = 0, half = 0;
+	const char *line;
+
+	if (!run("guests/faults.elf", 2, 1, args))
+		return;
+	expect_exit(0);
+	line = strstr(vm.console, "result faults kind=upgrade");
+	CU_ASSERT_PTR_NOT_NULL(line);
+	CU_ASSERT_EQUAL(sscanf(line ? line : "",
+			       "result faults kind=upgrade n=%lu min_ns=%lu p50_ns=%lu", &n, &least,
+			       &half),
+			3);
+	CU_ASSERT_TRUE(n == 300 && half >= least && half > 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(vm.console, "result faults kind=turn n=1000 mean_ns="));
+}
+
 static void bad_arguments_are_refused(void)
 {
 	char *args[] = {(char *)"301", (char *)"4"};
@@ -163,9 +183,13 @@ static void make_input(void)
 int main(void)
 {
 	static const struct unit_case cases[] = {
-		UNIT_CASE(every_vcpu_says_hello),     UNIT_CASE(jacobi_is_right),
-		UNIT_CASE(wordcount_is_right),	      UNIT_CASE(suite_is_right),
-		UNIT_CASE(bad_arguments_are_refused), UNIT_CASE(too_little_memory_is_a_sentence),
+		UNIT_CASE(every_vcpu_says_hello),
+		UNIT_CASE(jacobi_is_right),
+		UNIT_CASE(wordcount_is_right),
+		UNIT_CASE(suite_is_right),
+		UNIT_CASE(faults_are_timed),
+		UNIT_CASE(bad_arguments_are_refused),
+		UNIT_CASE(too_little_memory_is_a_sentence),
 	};
 	int rc;
 
