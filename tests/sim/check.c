@@ -145,19 +145,32 @@ static uint64_t wait_bound(const struct world *w)
 	return turn * w->options->members * (t->threads + t->devices + 1);
 }
 
+static void check_thread_wait(struct world *w, unsigned m, unsigned i, uint64_t bound)
+{
+	const struct thread *t = &w->members[m].threads[i];
+	if (t->state == THREAD_STALLED && w->now - t->since > bound)
+		world_fail(w, "I5", t->stalled_on, "thread %u of m%u has waited for %" PRIu64 " ns",
+			   i, m, w->now - t->since);
+}
+
+static void check_device_wait(struct world *w, unsigned m, unsigned i, uint64_t bound)
+{
+	const struct device *d = &w->members[m].devices[i];
+	if (d->state == DEVICE_WAITING && w->now - d->since > bound)
+		world_fail(w, "I5", d->first, "device %u of m%u has waited for %" PRIu64 " ns", i,
+			   m, w->now - d->since);
+}
+
 void check_waits(struct world *w)
 {
 	const uint64_t bound = wait_bound(w);
 	for (unsigned m = 0; m < w->options->members; m++) {
 		if ((w->dead | w->ended) & member_bit(m))
 			continue;
-		for (unsigned i = 0; i < w->tuning.threads; i++) {
-			const struct thread *t = &w->members[m].threads[i];
-			if (t->state == THREAD_STALLED && w->now - t->since > bound)
-				world_fail(w, "I5", t->stalled_on,
-					   "thread %u of m%u has waited for %" PRIu64 " ns", i, m,
-					   w->now - t->since);
-		}
+		for (unsigned i = 0; i < w->tuning.threads; i++)
+			check_thread_wait(w, m, i, bound);
+		for (unsigned i = 0; i < w->tuning.devices; i++)
+			check_device_wait(w, m, i, bound);
 	}
 }
 

@@ -64,43 +64,52 @@ static int bad(const char *option, const char *value)
 	return ERR_INVALID;
 }
 
-static bool number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
+static bool number_until(const char *text, char stop, uint64_t low, uint64_t high, uint64_t *out)
 {
 	char *end;
 	errno = 0;
 	if (*text < '0' || *text > '9')
 		return false;
 	*out = strtoull(text, &end, 10);
-	return !errno && !*end && *out >= low && *out <= high;
+	return !errno && *end == stop && *out >= low && *out <= high;
+}
+
+static bool number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
+{
+	return number_until(text, '\0', low, high, out);
 }
 
 /* "A-B", or "A" alone. */
-static bool seeds(char *text, struct options *out)
+static bool seeds(const char *text, struct options *out)
 {
-	char *dash = strchr(text, '-');
-	if (dash)
-		*dash = '\0';
-	return number(text, 0, UINT64_MAX - 1, &out->seed_first) &&
+	const char *dash = strchr(text, '-');
+	return number_until(text, dash ? '-' : '\0', 0, UINT64_MAX - 1, &out->seed_first) &&
 	       number(dash ? dash + 1 : text, out->seed_first, UINT64_MAX - 1, &out->seed_last);
 }
 
-static bool faults(char *text, unsigned *out)
+static unsigned fault_bits(const char *word, size_t length)
+{
+	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
+		if (strlen(fault_names[i]) == length && !strncmp(word, fault_names[i], length))
+			return 1u << i;
+	return length == 3 && !strncmp(word, "all", length) ? SIM_FAULTS_ALL : 0;
+}
+
+static bool faults(const char *text, unsigned *out)
 {
 	*out = 0;
 	if (!strcmp(text, "none"))
 		return true;
-	for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) {
-		unsigned bit = 0;
-		for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
-			if (!strcmp(word, fault_names[i]))
-				bit = 1u << i;
-		if (!strcmp(word, "all"))
-			bit = SIM_FAULTS_ALL;
-		if (!bit)
+	for (;;) {
+		const size_t length = strcspn(text, ",");
+		const unsigned bits = fault_bits(text, length);
+		if (!bits)
 			return false;
-		*out |= bit;
+		*out |= bits;
+		if (!text[length])
+			return true;
+		text += length + 1;
 	}
-	return *out != 0;
 }
 
 static int take(struct options *out, int option, const char *name, char *value)
@@ -208,7 +217,9 @@ int options_parse(struct options *out, int argc, char **argv)
 			status = take(out, option, table[flag].name, optarg);
 		}
 	}
-	if (!status && optind < argc)
-		status = bad("", argv[optind]);
+	if (!status && optind < argc) {
+		fprintf(stderr, "cellsim: '%s' is no option (--help)\n", argv[optind]);
+		return ERR_INVALID;
+	}
 	return status ? status : out->scaled ? scale(out) : 0;
 }
