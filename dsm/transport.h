@@ -72,10 +72,13 @@ struct transport_ops {
 	/* Dials members below self, accepts those above, until all channels stand. Blocks up to
 	 * timeout_ms. peers[m]: address of member m (self's entry is ignored). `stop_fd`: readable
 	 * means give up (ERR_INTERRUPTED); -1: none. TIMEOUT, AUTH, UNREACHABLE: which member is in
-	 * the text. */
+	 * the text. LOST: one left meanwhile; INVALID: an address; also VERSION, PROTOCOL.
+	 * Afterwards, well or not, nothing listens any more. */
 	int (*connect)(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,
 		       struct err *e);
-	/* Readable (level-triggered epoll) when poll would find something; owned by t. */
+	/* Readable (level-triggered epoll) when poll would find something; owned by t. Call poll
+	 * until it says NONE before waiting: messages that were received already do not make fd
+	 * readable. */
 	int (*fd)(const struct transport *t);
 	/* Next event, or TRANSPORT_NONE. Non-blocking. Also keeps pings and silence timers: call it
 	 * at least every silence_ms / 6 (fd becomes readable for that by itself). */
