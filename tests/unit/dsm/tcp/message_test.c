@@ -198,6 +198,40 @@ static void the_largest_run(void)
 	free(run);
 }
 
+/* More than the receive buffer holds, never empty in between: what is left of a message moves to
+ * the front. */
+static void a_reader_that_lags(void)
+{
+	enum { LETTERS = 2000 };
+	static uint8_t page[DSM_PAGE_SIZE];
+	struct dsm_msg msg = rack_grant(1);
+	struct transport_event event;
+	struct rack rack;
+
+	receive_limit = 50001;
+	rack_up(&rack, 2);
+	for (uint32_t i = 0; i < LETTERS; i++) {
+		memset(page, (int)i, sizeof(page));
+		msg.txn = i;
+		transport_tcp.send(rack.t[0], (struct member_id){1}, &msg, page, sizeof(page));
+	}
+	transport_tcp.flush(rack.t[0]);
+	for (uint32_t i = 0; i < LETTERS; i++) {
+		uint64_t deadline = clock_ms() + RACK_TIMEOUT_MS;
+
+		do {
+			transport_tcp.poll(rack.t[0], &event);
+			transport_tcp.poll(rack.t[1], &event);
+		} while (event.type == TRANSPORT_NONE && clock_ms() < deadline);
+		memset(page, (int)i, sizeof(page));
+		CU_ASSERT_EQUAL_FATAL(event.type, TRANSPORT_MSG);
+		CU_ASSERT_EQUAL(event.msg.txn, i);
+		CU_ASSERT_EQUAL_FATAL(memcmp(event.data, page, sizeof(page)), 0);
+	}
+	rack_close(&rack);
+	receive_limit = 0;
+}
+
 static void data_stays_until_the_next_poll(void)
 {
 	uint8_t page[DSM_PAGE_SIZE], other[DSM_PAGE_SIZE];
@@ -308,6 +342,7 @@ int main(void)
 		UNIT_CASE(however_the_stream_is_cut),
 		UNIT_CASE(when_the_kernel_takes_nothing_now),
 		UNIT_CASE(the_largest_run),
+		UNIT_CASE(a_reader_that_lags),
 		UNIT_CASE(data_stays_until_the_next_poll),
 		UNIT_CASE(send_never_blocks_and_the_backlog_is_bounded),
 		UNIT_CASE(fd_says_when_to_poll),
