@@ -11,7 +11,7 @@ static void move_to_front(struct buffer *b)
 {
 	size_t n = buffer_length(b);
 
-	if (n && b->start)
+	if (b->memory && n && b->start)
 		memmove(b->memory, b->memory + b->start, n);
 	b->start = 0;
 	b->end = n;
