@@ -33,7 +33,7 @@ struct clock_event {
 	uint8_t member;	     /* whom it happens to */
 	uint8_t other;	     /* LETTER: sender, LOST: the dead */
 	bool write;	     /* FAULT */
-	uint16_t index;	     /* THREAD, FAULT, DEVICE */
+	uint16_t index;	     /* THREAD, FAULT, DEVICE; HINT: 1 is an eviction */
 	uint16_t page;	     /* FAULT */
 	uint32_t generation; /* FAULT, TIMER: which one; an older one is void */
 };

@@ -29,32 +29,41 @@ void trouble_start(struct world *w)
 	}
 }
 
-void trouble_evict(struct world *w, unsigned m)
+static void evict(struct world *w, unsigned m, uint16_t page)
 {
-	uint16_t page = thread_draw_page(w);
 	struct frame *f = &w->members[m].memory.frames[page];
 	if (f->present)
 		w->figures.done[SIM_EVICT]++;
 	f->given_back = true;
 	struct dsm_event ev = {.type = DSM_EV_EVICT, .evict = {.page = {w->space_page[page]}}};
 	step_give(w, m, &ev, NULL);
+}
+
+void trouble_evict(struct world *w, unsigned m)
+{
+	evict(w, m, thread_draw_page(w));
 	again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
 }
 
-/* Fault messages whose threads were woken long ago: more of them than a member may have
- * transactions. */
+/* Fault messages whose threads were woken long ago, and evictions among them: more of them than a
+ * member may have transactions. */
 void trouble_storm(struct world *w, unsigned m)
 {
 	const unsigned pages = w->options->pages;
 	const unsigned first = rng_below(&w->rng, pages);
 	const unsigned n = (unsigned)rng_between(&w->rng, 1, pages < STORM_MAX ? pages : STORM_MAX);
 	const bool write = rng_chance(&w->rng, 500);
+	const uint32_t evictions =
+		w->tuning.evict_gap ? (uint32_t)rng_pick(&w->rng, 0, 100, 500) : 0;
 	for (unsigned i = 0; i < n; i++)
-		clock_push(&w->clock, (struct clock_event){.time = w->now,
-							   .kind = CLOCK_HINT,
-							   .member = (uint8_t)m,
-							   .page = (uint16_t)((first + i) % pages),
-							   .write = write});
+		clock_push(&w->clock, (struct clock_event){
+					      .time = w->now + rng_below(&w->rng, 100),
+					      .kind = CLOCK_HINT,
+					      .member = (uint8_t)m,
+					      .page = (uint16_t)((first + i) % pages),
+					      .index = rng_chance(&w->rng, evictions),
+					      .write = write,
+				      });
 	again(w, m, CLOCK_STORM, w->tuning.storm_gap);
 }
 
@@ -62,8 +71,12 @@ void trouble_hint(struct world *w, const struct clock_event *event)
 {
 	struct dsm_event ev = {
 		.type = DSM_EV_FAULT,
-		.fault = {.page = {w->space_page[event->page]}, .write = event->write}};
-	step_give(w, event->member, &ev, NULL);
+		.fault = {.page = {w->space_page[event->page]}, .write = event->write},
+	};
+	if (event->index)
+		evict(w, event->member, event->page);
+	else
+		step_give(w, event->member, &ev, NULL);
 }
 
 /* The youngest message some member sent to m, as if it had been sent in another epoch. Nothing may
