@@ -22,9 +22,9 @@
 
 enum {
 	CONTROL_CONNECT_MS = 20000,
-	CONTROL_HALT_MS = 1000, /* time for the vCPUs to leave the guest, in a space that lives */
+	CONTROL_HALT_MS = 800, /* time for the vCPUs to leave the guest, in a space that lives */
 	CONTROL_HALT_LOST_MS = 100, /* in a dead one some may never leave */
-	CONTROL_DONE_MS = 500,	    /* time for the others' last console bytes */
+	CONTROL_DONE_MS = 300,	    /* time for the others' last console bytes */
 	CONTROL_TICK_MS = 10,
 };
 

@@ -99,7 +99,7 @@ static void run_native(const char *command, char *out, size_t room)
 static void computes_what_a_native_program_computes(void)
 {
 	static char native[1 << 16];
-	char *args[] = {(char *)"300", (char *)"10"};
+	char *args[] = {(char *)"300", (char *)"60"};
 	struct rack_config c = config("guests/suite.elf", 2, args);
 
 	rack_open(&rack, &c);
@@ -110,7 +110,7 @@ static void computes_what_a_native_program_computes(void)
 		CU_ASSERT_TRUE(rack_counter(rack.fragment[i].report->stat, "fetch_served") > 0);
 		CU_ASSERT_EQUAL(rack_counter(rack.fragment[i].report->stat, "refused"), 0);
 	}
-	run_native("suite-native 300 10", native, sizeof(native));
+	run_native("suite-native 300 60", native, sizeof(native));
 	CU_ASSERT_STRING_EQUAL(rack.console, native);
 	close_all();
 }

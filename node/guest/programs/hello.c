@@ -11,6 +11,8 @@ static void greet(unsigned vcpu, void *arg)
 {
 	const char *whom = arg;
 
+	if (g_self() != vcpu)
+		g_panic("vcpu %u takes itself for %u", vcpu, g_self());
 	g_lock_take(&shared.lock);
 	g_printf("hello %s from vcpu %u of %u\n", whom, vcpu, g_vcpus());
 	shared.greeted++;
