@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cellsim: see tests/sim/README.md. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "dsm/core/bug.h"
@@ -11,6 +9,13 @@
 #include "tests/sim/options.h"
 #include "tests/sim/report.h"
 #include "tests/sim/world.h"
+
+/* For people only: JSON stays JSON. */
+#define say(w, ...)                                                                                \
+	do {                                                                                       \
+		if (!(w)->options->json)                                                           \
+			printf(__VA_ARGS__);                                                       \
+	} while (0)
 
 enum { EXIT_CLEAN = 0, EXIT_VIOLATED = 1, EXIT_USAGE = 2 };
 
@@ -55,19 +60,6 @@ static void run_seeds(struct world *w, struct report *r)
 		replay(w, seed);
 		report_failure(r, w);
 	}
-}
-
-static void say(const struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* For people only: JSON stays JSON. */
-static void say(const struct world *w, const char *fmt, ...)
-{
-	if (w->options->json)
-		return;
-	va_list args;
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
 }
 
 /* Three runs: one silent, two that write. */
@@ -155,6 +147,8 @@ static void run(struct world *w, struct report *r)
 
 int main(int argc, char **argv)
 {
+	static struct world world;
+	static struct report figures;
 	struct options options;
 	if (options_parse(&options, argc, argv))
 		return EXIT_USAGE;
@@ -167,16 +161,9 @@ int main(int argc, char **argv)
 			options.bug);
 		return EXIT_USAGE;
 	}
-	struct world *w = malloc(sizeof(*w));
-	struct report *r = calloc(1, sizeof(*r));
-	if (!w || !r)
-		return EXIT_VIOLATED;
-	world_init(w, &options);
-	run(w, r);
-	report_print(r, w);
-	const int status = r->violations ? EXIT_VIOLATED : EXIT_CLEAN;
-	world_free(w);
-	free(w);
-	free(r);
-	return status;
+	world_init(&world, &options);
+	run(&world, &figures);
+	report_print(&figures, &world);
+	world_free(&world);
+	return figures.violations ? EXIT_VIOLATED : EXIT_CLEAN;
 }
