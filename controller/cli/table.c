@@ -108,7 +108,7 @@ void table_put(struct table *t, const char *fmt, ...)
 		free(safe);
 		t->failed = true;
 	}
-}
+} /* NOLINT(clang-analyzer-unix.Malloc): the line owns `safe` now */
 
 /* libsmartcols prints nothing for a table without rows. */
 static void print_headings(const struct table *t, FILE *out)

@@ -372,8 +372,8 @@ static int directory_of(const char *path, char out[PATH_MAX], struct err *e)
 
 int vm_file_load(const char *path, Cellular__VmSpec **out, struct err *e)
 {
-	char base[PATH_MAX], *text;
-	size_t length;
+	char base[PATH_MAX], *text = NULL;
+	size_t length = 0;
 	int rc = directory_of(path, base, e);
 
 	if (!rc)

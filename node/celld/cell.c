@@ -232,6 +232,7 @@ static void answer_console(struct cell *c, const struct fragment *f, Cellular__F
 		console.data.len = console_read(&f->console, &console.offset, copy, CONSOLE_BYTES);
 		console.data.data = copy;
 		console.complete = f->state >= CELLULAR__FRAG_STATE__FRAG_STOPPED;
+		/* cppcheck-suppress autoVariables ; it is sent below, before it goes */
 		answer->console = &console;
 	}
 	c->ops->tell(c->context, CTL_TYPE_FRAG_ANSWER, &answer->base);

@@ -51,7 +51,7 @@ static void keep_all(struct guard *g, struct msghdr *msg)
 
 void guard_receive(struct guard *g)
 {
-	char byte[64], control[CMSG_SPACE(FDS_A_MESSAGE * sizeof(int))];
+	char byte[64] = {0}, control[CMSG_SPACE(FDS_A_MESSAGE * sizeof(int))];
 	ssize_t n;
 
 	if (g->socket < 0)
