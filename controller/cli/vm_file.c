@@ -337,7 +337,7 @@ int vm_file_parse(const char *text, size_t length, const char *where, const char
 	struct draft *draft;
 	struct yaml_mark at;
 	struct err why;
-	uint64_t memory;
+	uint64_t memory = 0;
 	int rc;
 
 	if (yaml_check(text, length, &at, &why))
