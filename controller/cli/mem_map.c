@@ -222,7 +222,7 @@ static void print_totals(const struct mem_map *map, Cellular__CellMap *const *ma
 		width = n > width ? n : width;
 	}
 	fprintf(out, "     %-*s %11s %10s %10s %12s %7s\n", width, "CELL", "EXCLUSIVE", "SHARED",
-		"OWNED", "OWNED", "OF ALL");
+		"OWNED", "SIZE OWNED", "OF ALL");
 	for (size_t i = 0; i < map->cells; i++) {
 		print_total(map, i, text_escape(maps[i]->cell, name, sizeof(name)), width, colour,
 			    out);
@@ -244,8 +244,8 @@ void mem_map_print(const struct mem_map *map, Cellular__CellMap *const *maps, co
 		map->cells, map->cells == 1 ? "" : "s",
 		size_format(map->pages_per_bucket * DSM_PAGE_SIZE, run));
 	print_rows(map, columns, colour, out);
-	fputs("\n  A exclusive in A   a shared, owned by A   + several ways   . untouched      "
-	      "(pages)\n\n",
+	fputs("\n  capital: exclusive on that cell   small: shared, that cell is the owner   "
+	      "+ several ways   . untouched\n\n",
 	      out);
 	print_totals(map, maps, colour, out);
 }

@@ -234,20 +234,34 @@ static void unexplained(struct policy_reason *reason, enum frag_state state)
 		 state == FRAG_GONE ? "is gone" : "stopped");
 }
 
+static bool happened_inside(enum end_cause cause)
+{
+	return cause != END_PROCESS_DIED && cause != END_CELL_LOST && cause != END_MEMBER_LOST;
+}
+
+/*
+ * What ends a VM from inside is relayed among its fragments, and the first to report need not be
+ * the one where it happened: reason.member says that. The end of a process or a cell is told by its
+ * own celld. Of END_MEMBER_LOST reason.member is who was lost, as the reporter saw it.
+ */
 static void blame_report(struct policy *p, struct policy_vm *vm, unsigned member,
 			 const struct policy_report *report)
 {
 	struct policy_reason reason = report->reason;
+	unsigned where = member;
 
+	policy_copy(reason.text, sizeof(reason.text), report->reason.text);
 	if (reason.cause <= END_NONE || reason.cause >= END_CAUSES) {
 		if (vm->reason.cause != END_NONE)
 			return;
 		unexplained(&reason, report->state);
-	}
-	if (reason.cause != END_MEMBER_LOST)
 		reason.member = member;
-	policy_copy(reason.cell, sizeof(reason.cell), p->cells[vm->fragments[member].cell].name);
-	policy_copy(reason.text, sizeof(reason.text), report->reason.text);
+	}
+	if (happened_inside(reason.cause) && reason.member < vm->members)
+		where = reason.member;
+	if (reason.cause != END_MEMBER_LOST)
+		reason.member = where;
+	policy_copy(reason.cell, sizeof(reason.cell), p->cells[vm->fragments[where].cell].name);
 	if (!reason.text[0])
 		policy_copy(reason.text, sizeof(reason.text), "no reason was given");
 	blame(vm, &reason);

@@ -54,7 +54,10 @@ static void exits_and_quits_together(void)
 {
 	running_vm(false);
 	world_wait(&w, "demo", 0);
-	world_report(&w, 2, 1, 1, FRAG_STOPPED, END_EXIT);
+	struct policy_report relayed = world_report_of(1, 1, FRAG_STOPPED, END_EXIT);
+
+	relayed.reason.member = 2; /* it happened there, on cell3 */
+	world_report_is(&w, 2, &relayed);
 	CU_ASSERT_EQUAL(demo()->state, VM_ENDING);
 	CU_ASSERT_EQUAL(world_sends(&w, POLICY_FRAG_QUIT), 0);
 	world_report(&w, 1, 1, 0, FRAG_STOPPED, END_EXIT);
@@ -67,7 +70,8 @@ static void exits_and_quits_together(void)
 	CU_ASSERT_EQUAL(world_code(&w), ERR_OK);
 	CU_ASSERT_EQUAL(demo()->state, VM_ENDED);
 	CU_ASSERT_EQUAL(demo()->reason.cause, END_EXIT);
-	CU_ASSERT_STRING_EQUAL(demo()->reason.cell, "cell2");
+	CU_ASSERT_STRING_EQUAL(demo()->reason.cell, "cell3");
+	CU_ASSERT_EQUAL(demo()->reason.member, 2);
 	CU_ASSERT(demo()->ended_ms != 0);
 	world_free(&w);
 }

@@ -152,10 +152,18 @@ static inline struct policy_report world_report_of(uint64_t vm, unsigned member,
 
 	snprintf(r.address, sizeof(r.address), "10.0.0.%u:99", member);
 	r.reason.cause = cause;
+	r.reason.member = member;
 	if (cause)
 		snprintf(r.reason.text, sizeof(r.reason.text), "cause %d of member %u", cause,
 			 member);
 	return r;
+}
+
+static inline void world_report_is(struct world *w, uint64_t link, const struct policy_report *r)
+{
+	world_step(w,
+		   &(struct policy_event){
+			   .kind = POLICY_EV_REPORT, .link = link, .reports = r, .n_reports = 1});
 }
 
 static inline void world_report(struct world *w, uint64_t link, uint64_t vm, unsigned member,
@@ -163,9 +171,7 @@ static inline void world_report(struct world *w, uint64_t link, uint64_t vm, uns
 {
 	struct policy_report r = world_report_of(vm, member, state, cause);
 
-	world_step(w,
-		   &(struct policy_event){
-			   .kind = POLICY_EV_REPORT, .link = link, .reports = &r, .n_reports = 1});
+	world_report_is(w, link, &r);
 }
 
 /* Fragment m on link m+1: from the order to start to RUNNING. */

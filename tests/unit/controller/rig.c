@@ -174,6 +174,7 @@ void rig_report(struct rig_cell *c, struct rig_fragment *f, Cellular__FragState 
 	report.pid = 1000 + f->member;
 	if (cause) {
 		reason.cause = cause;
+		reason.member = f->member;
 		reason.text = (char *)text;
 		report.reason = &reason;
 	}
