@@ -34,13 +34,25 @@ enum {
 		reason_set(&(f)->reason, end_cause, __VA_ARGS__);                                  \
 	} while (0)
 
+/*
+ * An order to quit may overtake the news of a death that caused it: a fragment elsewhere saw this
+ * one go first. Then the death is the reason, not its echo.
+ */
+static bool quit_is_the_reason(const struct fragment *f)
+{
+	bool killed_by_others = WIFSIGNALED(f->wait_status) && !f->killed;
+
+	return f->asked &&
+	       !(killed_by_others && f->quit.cause > CELLULAR__END_CAUSE__END_PROCESS_DIED);
+}
+
 static void settle_reason(struct fragment *f)
 {
 	char words[LAST_WORDS_MAX];
 
 	if (f->reason.cause != CELLULAR__END_CAUSE__END_NONE)
 		return;
-	if (f->asked) {
+	if (quit_is_the_reason(f)) {
 		f->reason = f->quit;
 		return;
 	}
@@ -79,8 +91,10 @@ static void end_if_over(struct fragment *f)
 static void kill_process(struct fragment *f)
 {
 	f->phase = FRAGMENT_LEAVING;
-	if (!f->reaped)
-		kill(f->pid, SIGKILL);
+	if (f->reaped)
+		return;
+	f->killed = true;
+	kill(f->pid, SIGKILL);
 }
 
 static void timer_fired(uv_timer_t *timer)

@@ -82,6 +82,7 @@ struct fragment {
 	bool reaped;
 	int wait_status;
 	bool asked;		/* fragment_quit was called: the end is no surprise */
+	bool killed;		/* SIGKILL came from us */
 	struct end_reason quit; /* why it was asked; the reason, if it has none of its own */
 	struct link *link;	/* NULL: over */
 	struct guard guard;

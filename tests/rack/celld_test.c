@@ -272,18 +272,23 @@ static void send_run(uint64_t vm_id)
 	link_send(rig.celld_link, CTL_TYPE_FRAG_RUN, &run.base, NULL);
 }
 
-static void send_quit(uint64_t vm_id, bool forget)
+static void send_quit_for(uint64_t vm_id, Cellular__EndCause cause, const char *text, bool forget)
 {
 	Cellular__FragQuit quit = CELLULAR__FRAG_QUIT__INIT;
 	Cellular__EndReason reason = CELLULAR__END_REASON__INIT;
 
-	reason.cause = CELLULAR__END_CAUSE__END_KILLED;
-	reason.text = (char *)"the test is over";
+	reason.cause = cause;
+	reason.text = (char *)text;
 	quit.vm_id = vm_id;
 	quit.epoch = 1;
 	quit.reason = &reason;
 	quit.forget = forget;
 	link_send(rig.celld_link, CTL_TYPE_FRAG_QUIT, &quit.base, NULL);
+}
+
+static void send_quit(uint64_t vm_id, bool forget)
+{
+	send_quit_for(vm_id, CELLULAR__END_CAUSE__END_KILLED, "the test is over", forget);
 }
 
 static const Cellular__FragAnswer *ask(uint64_t vm_id, Cellular__QueryKind kind, uint64_t offset)
@@ -538,6 +543,26 @@ static void killed_fragment_is_reported_at_once(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(last_seen(vm)->text, "cell7"));
 	CU_ASSERT_STRING_EQUAL(last_seen(vm)->cell, "cell7");
 	CU_ASSERT(until(celld_lets_go, NULL));
+	send_quit(vm, true);
+}
+
+/* Others saw the member go before its own celld did: the order to quit is only the echo. */
+static void a_death_is_not_hidden_by_its_echo(void)
+{
+	struct order o = plain;
+	uint64_t vm;
+	pid_t pid;
+
+	o.mode = "stubborn";
+	vm = start_running(&o);
+	CU_ASSERT_FATAL(reaches(vm, CELLULAR__FRAG_STATE__FRAG_RUNNING));
+	pid = (pid_t)last_seen(vm)->pid;
+	send_quit_for(vm, CELLULAR__END_CAUSE__END_MEMBER_LOST, "member 0 was lost", false);
+	ask(vm, CELLULAR__QUERY_KIND__QUERY_CONSOLE, 0); /* answered after the order was taken */
+	kill(pid, SIGKILL);
+	CU_ASSERT(reaches(vm, CELLULAR__FRAG_STATE__FRAG_GONE));
+	CU_ASSERT_EQUAL(last_seen(vm)->cause, CELLULAR__END_CAUSE__END_PROCESS_DIED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_seen(vm)->text, "signal 9"));
 	send_quit(vm, true);
 }
 
@@ -855,6 +880,7 @@ int main(void)
 		UNIT_CASE(fragment_lives_and_is_forgotten),
 		UNIT_CASE(guest_exit_is_kept),
 		UNIT_CASE(killed_fragment_is_reported_at_once),
+		UNIT_CASE(a_death_is_not_hidden_by_its_echo),
 		UNIT_CASE(bad_fragments_end_with_a_reason),
 		UNIT_CASE(failed_start_is_told),
 		UNIT_CASE(deaf_fragment_is_killed),
