@@ -59,7 +59,7 @@ static pid_t spawn(const char *const *args, int err)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(err, STDERR_FILENO);
-	execv(rig_program, (char *const *)args);
+	execv(args[0], (char *const *)args);
 	_exit(127);
 }
 
