@@ -22,7 +22,7 @@ void report_failure(struct report *r, const struct world *w)
 		f->step, f->page, f->invariant, f->text);
 }
 
-static uint64_t all_faults(const struct figures *f)
+static uint64_t injected(const struct figures *f)
 {
 	uint64_t sum = 0;
 	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
@@ -47,14 +47,14 @@ static void print_json(const struct report *r, const struct world *w)
 	const struct figures *f = &w->figures;
 	printf("{\"members\": %u, \"pages\": %u, \"seeds\": %" PRIu64 ", \"steps\": %" PRIu64
 	       ", \"faults_done\": %" PRIu64 ", \"violations\": %" PRIu64 ", \"seconds\": %.3f",
-	       w->options->members, w->options->pages, r->seeds, f->steps, all_faults(f),
+	       w->options->members, w->options->pages, r->seeds, f->steps, f->page_faults,
 	       r->violations, r->seconds);
-	printf(", \"steps_per_second\": %.0f, \"page_faults\": %" PRIu64 ", \"retries\": %" PRIu64
+	printf(", \"steps_per_second\": %.0f, \"injected\": %" PRIu64 ", \"retries\": %" PRIu64
 	       ", \"requests\": %" PRIu64 ", \"collided\": %" PRIu64 ", \"held_back\": %" PRIu64
 	       ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"acquires\": %" PRIu64,
-	       rate(r, f), f->page_faults, f->retries, f->requests, f->collided, f->held_back,
+	       rate(r, f), injected(f), f->retries, f->requests, f->collided, f->held_back,
 	       f->reads, f->writes, f->acquires);
-	printf(", \"faults\": {");
+	printf(", \"injected_by_kind\": {");
 	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
 		printf("%s\"%s\": %" PRIu64, i ? ", " : "", fault_names[i], f->done[i]);
 	printf("}, \"failures\": [");
@@ -71,11 +71,11 @@ static void print_text(const struct report *r, const struct world *w)
 	const struct figures *f = &w->figures;
 	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " faults done, %" PRIu64
 	       " violations, %.2f s (%.0f steps/s)\n",
-	       r->seeds, f->steps, all_faults(f), r->violations, r->seconds, rate(r, f));
-	printf("%u members, %u pages: %" PRIu64 " page faults (longest wait %.3f ms), %" PRIu64
+	       r->seeds, f->steps, f->page_faults, r->violations, r->seconds, rate(r, f));
+	printf("%u members, %u pages: %" PRIu64 " troubles injected, longest wait %.3f ms, %" PRIu64
 	       " retries (at most %" PRIu64 " of one instruction), %" PRIu64 " reads, %" PRIu64
 	       " writes, %" PRIu64 " acquires\n",
-	       w->options->members, w->options->pages, f->page_faults, (double)f->wait_max / 1e6,
+	       w->options->members, w->options->pages, injected(f), (double)f->wait_max / 1e6,
 	       f->retries, f->retries_max, f->reads, f->writes, f->acquires);
 	printf("%" PRIu64 " requests, %.0f %% collided at home; %" PRIu64 " held back; %" PRIu64
 	       " overtaken messages; longest queue of a link %u;",
