@@ -20,11 +20,12 @@ struct request {
 
 /* ---- messages of home ---- */
 
-static void forward(struct dsm_core *core, const struct dsm_home *e, const struct request *r,
-		    uint8_t to, uint8_t type, uint8_t acks)
+static void tell(struct dsm_core *core, const struct dsm_home *e, const struct request *r,
+		 uint8_t to, uint8_t type, uint8_t flags, uint8_t acks)
 {
 	dsm_send(core, (struct member_id){to},
 		 (struct dsm_msg){.type = type,
+				  .flags = flags,
 				  .requester = {r->from},
 				  .acks = acks,
 				  .page = {r->page},
@@ -33,18 +34,16 @@ static void forward(struct dsm_core *core, const struct dsm_home *e, const struc
 		 DSM_SLOT_NONE);
 }
 
+static void forward(struct dsm_core *core, const struct dsm_home *e, const struct request *r,
+		    uint8_t to, uint8_t type, uint8_t acks)
+{
+	tell(core, e, r, to, type, 0, acks);
+}
+
 static void grant(struct dsm_core *core, const struct dsm_home *e, const struct request *r,
 		  uint8_t flags, uint8_t acks)
 {
-	dsm_send(core, (struct member_id){r->from},
-		 (struct dsm_msg){.type = PAGE_GRANT,
-				  .flags = flags,
-				  .requester = {r->from},
-				  .acks = acks,
-				  .page = {r->page},
-				  .version = e->version,
-				  .txn = r->txn},
-		 DSM_SLOT_NONE);
+	tell(core, e, r, r->from, PAGE_GRANT, flags, acks);
 }
 
 /* All at once; the acks go straight to the requester. Returns how many it must await. */

@@ -2,9 +2,13 @@
 /*
  * cellgen: input files for the programs, the same for the same seed on every machine.
  *
- *	cellgen grid --n N --seed S --out FILE      a grid of N * N doubles in [0, 1), border
- *included cellgen text --bytes B --seed S --out FILE  words drawn by Zipf's law from a made-up
- *vocabulary
+ *	cellgen grid --n N --seed S --out FILE
+ *
+ * writes a grid of N * N doubles in [0, 1), border included;
+ *
+ *	cellgen text --bytes B --seed S --out FILE
+ *
+ * words drawn by Zipf's law from a made-up vocabulary.
  */
 #include <errno.h>
 #include <getopt.h>

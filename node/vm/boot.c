@@ -42,8 +42,8 @@ static void build_tables(uint8_t *local, uint64_t memory)
 
 /*
  * A 64-bit TSS (SDM 8.7): the stack for ring 0, and an I/O map that opens the monitor's ports to
- * ring 3. A software-assisted KVM looks at nothing but the map; real ones ask IOPL first, which is
- * 3 (an emulated SVM refuses the map of a busy TSS, and VMX demands a busy one). So other ports are
+ * ring 3. A software-assisted KVM asks nothing but the map; real processors ask IOPL first (SDM
+ * 19.5), which is 3: under an emulated SVM the map alone was not enough. So OUT to another port is
  * a protection fault here and an exit to an unknown port there; the guest ends either way.
  */
 enum {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The local range of a library guest: page tables, GDT, IDT, TSS, and the ring-0 stubs that report
- *an exception (Intel SDM vol. 3, ch. 3 - 7; AMD APM vol. 2, ch. 4, 5, 8). Every fragment builds the
- *same, before its first vCPU runs; nothing changes it afterwards but vCPUs that push an exception
- *frame.
+ * an exception (Intel SDM vol. 3, ch. 3 - 7; AMD APM vol. 2, ch. 4, 5, 8). Every fragment builds
+ * the same, before its first vCPU runs; nothing changes it afterwards but vCPUs that push an
+ * exception frame.
  *
  * Layout of [0, 2 MiB), supervisor only, mapped by one 2 MiB page:
  *
@@ -14,7 +14,7 @@
  *	0x100000  page directories, 2 MiB pages, one a GiB: 256 GiB at most
  *
  * All descriptors and entries have their accessed, dirty and busy bits set, so that no walker has a
- *reason to write them.
+ * reason to write them.
  */
 #ifndef CELLULAR_NODE_BOOT_H
 #define CELLULAR_NODE_BOOT_H

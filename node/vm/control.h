@@ -2,13 +2,17 @@
 /*
  * The life of a fragment as celld steers it (ARCHITECTURE.md, "Life of a VM"):
  *
- *	WAITING --FragStart: take_start--> LISTENING --FragPeers: take_peers--> CONNECTING
- *--connected--> READY READY --FragRun: take_run--> RUNNING --any end: begin_end--> ENDING --halted
- *or late: finish_end--> STOPPED any --FragQuit: take_quit--> (ENDING -> STOPPED ->) LEAVING
+ *	WAITING    --FragStart: take_start-->       LISTENING
+ *	LISTENING  --FragPeers: take_peers-->       CONNECTING
+ *	CONNECTING --connected-->                   READY
+ *	READY      --FragRun: take_run-->           RUNNING
+ *	RUNNING    --any end: begin_end-->          ENDING
+ *	ENDING     --halted or late: finish_end-->  STOPPED
+ *	any        --FragQuit: take_quit-->         (ENDING -> STOPPED ->) LEAVING
  *
  * The end may come in every state from LISTENING on; a start that fails goes to STOPPED at once. An
- *order that does not fit the state is logged and dropped. Connecting and loading block, so they run
- *on a helper thread, which like everything else that happens on other threads pokes the loop.
+ * order that does not fit the state is logged and dropped. Connecting and loading block, so they
+ * run on a helper thread, which like everything else that happens on other threads pokes the loop.
  *
  * Threads: the loop's.
  */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One fragment of a VM: its memory (a member of the VM's space), its vCPUs, and the end, which
- *comes exactly once and has a reason.
+ * comes exactly once and has a reason.
  *
  *	vm_open  -> vm_connect (blocks) -> vm_run -> ... vm_end ... -> vm_halted -> vm_close
  *
  * The end: whoever notices it calls vm_end, with the first reason winning; that tells the other
- *fragments, wakes who sleeps and kicks the vCPUs. vm_halted tells when they have all left; a vCPU
- *that waits for a page of a dead space may never leave, so a process must be ready to end without
- *vm_close.
+ * fragments, wakes who sleeps and kicks the vCPUs. vm_halted tells when they have all left; a vCPU
+ * that waits for a page of a dead space may never leave, so a process must be ready to end without
+ * vm_close.
  *
  * Threads: vm_open, vm_run, vm_close from one; vm_end, vm_tell and what is below from any.
- *config.poke is called from any thread when vm_ended, vm_halted, vm_done or the console may have
- *something new.
+ * config.poke is called from any thread when vm_ended, vm_halted, vm_done or the console may have
+ * something new.
  */
 #ifndef CELLULAR_NODE_VM_H
 #define CELLULAR_NODE_VM_H

@@ -7,6 +7,8 @@ command -v clang-format >/dev/null || { echo "SKIP: clang-format is not installe
 bad=0
 while read -r file; do
 	clang-format --dry-run --Werror "$file" 2>/dev/null || { echo "$file: run clang-format -i on it"; bad=1; }
+	# What clang-format makes of a comment line that it breaks after a word.
+	grep -nHE '^ \*[A-Za-z(]' "$file" && { echo "$file: a comment lost the blank after its star"; bad=1; }
 done < <(git ls-files '*.c' '*.h')
 while read -r file; do
 	[ -s "$file" ] || continue

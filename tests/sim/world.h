@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A whole rack in one thread: members (core, fake memory, threads, devices), the links between them
- *and virtual time. Everything in a run follows from its seed.
+ * and virtual time. Everything in a run follows from its seed.
  *
  * Who does what:
  *	build.c   builds a rack for a seed

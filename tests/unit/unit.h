@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thin front of CUnit: a table of cases, one main, failures on stderr with file and line, and a
- *skip that says why.
+ * skip that says why.
  *
  *	static void grants_zero(void) { CU_ASSERT_EQUAL(...); }
  *	int main(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a page fault costs where it is felt: in the program. vCPU 0 owns pages; the last vCPU, on
- *another cell if placement says so, reads each, then writes each; then vCPU 0 takes them back by
- *writing. Last, both write one word in turn, and sleep in between.
+ * another cell if placement says so, reads each, then writes each; then vCPU 0 takes them back by
+ * writing. Last, both write one word in turn, and sleep in between.
  *
  *	result faults kind=read n=512 min_ns=... p50_ns=... p90_ns=... p99_ns=... max_ns=...
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A seeded storm over the policy: a rack of model cells that start, report, lose and forget
- *fragments, clients that want things and go away, a controller that is killed and started again
- *from what it saved, and strangers who say anything.
+ * fragments, clients that want things and go away, a controller that is killed and started again
+ * from what it saved, and strangers who say anything.
  *
  * Held after every step: the policy's own invariants; no order to a cell whose link is not up; CPUs
- *and memory never promised twice; every waiter answered at most once; what was saved is what is
- *known. Held at the end of a storm, when all VMs were told to end: no fragment is left on any cell,
- *and nobody waits.
+ * and memory never promised twice; every waiter answered at most once; what was saved is what is
+ * known. Held at the end of a storm, when all VMs were told to end: no fragment is left on any
+ * cell, and nobody waits.
  *
  *	policy_storm [FIRST-SEED LAST-SEED]
  */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A rack for tests: each member a process of its own with a real dsm - userfaultfd, TCP on loopback
- *-, forked before anything else happens. A page of ordinary shared memory (struct rack) carries
- *addresses, barriers and results; the space itself is shared by nothing but the DSM.
+ * A rack for tests: each member a process of its own with a real dsm - userfaultfd, TCP on
+ * loopback, forked before anything else happens. A page of ordinary shared memory (struct rack)
+ * carries addresses, barriers and results; the space itself is shared by nothing but the DSM.
  *
- *	rack_run(3, &config, body)     body(m) runs in every member's process, with the space
- *connected
+ *	rack_run(3, &config, body)
+ *
+ * body(m) runs in every member's process, with the space connected.
  */
 #ifndef CELLULAR_TEST_RACK_H
 #define CELLULAR_TEST_RACK_H
