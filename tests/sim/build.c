@@ -90,56 +90,79 @@ static void build_page(struct world *w, unsigned page)
 	};
 }
 
-void build_rack(struct world *w, uint64_t seed)
+static void forget(struct world *w)
 {
-	w->seed = seed;
-	w->rng.state = rng_mix(seed + 1);
-	w->now = 1000;
-	w->steps = 0;
-	w->paused = w->dead = w->ended = 0;
-	w->draining = false;
+	w->paused = w->dead = w->ended = w->suspects = 0;
+	w->doomed = w->draining = w->done = false;
+	w->silence = 0;
+	w->rests = 0;
+	w->n_strays = w->strays_sent = 0;
+	w->before = w->after = NULL;
 	w->digest = 0;
 	w->failure = (struct failure){0};
-	tuning_draw(&w->tuning, w->options, &w->rng);
-	w->crashes_left = w->tuning.crashes;
 	clock_clear(&w->clock);
 	links_clear(&w->links);
 	oracle_clear(&w->oracle, w->options->pages);
-	for (unsigned m = 0; m < w->options->members; m++)
+}
+
+static void draw_character(struct world *w, const struct birth *b)
+{
+	w->rng.state =
+		rng_mix(b->seed + 1 + ((uint64_t)b->space << 48) + ((uint64_t)b->life << 56));
+	tuning_draw(&w->tuning, w->options, &w->rng);
+	if (b->life)
+		w->tuning.epoch = b->epoch;
+}
+
+void build_world(struct world *w, const struct birth *b)
+{
+	w->seed = b->seed;
+	w->name[0] = (char)('a' + b->space);
+	w->name[1] = (char)('1' + b->life);
+	w->shape.members = b->members;
+	w->shape.steps = b->steps;
+	memcpy(w->cell, b->cell, sizeof(w->cell));
+	w->now = b->now ? b->now : 1000;
+	w->steps = 0;
+	forget(w);
+	/* No number of an earlier life is ever written again. */
+	w->oracle.writes = (uint64_t)b->life << 32;
+	draw_character(w, b);
+	for (unsigned m = 0; m < b->members; m++)
 		build_member(w, m);
 	for (unsigned p = 0; p < w->options->pages; p++)
 		build_page(w, p);
 }
 
-void world_init(struct world *w, const struct options *o)
+void world_init(struct world *w, const struct options *o, unsigned room)
 {
-	*w = (struct world){.options = o};
+	*w = (struct world){.options = &w->shape, .shape = *o, .room = room};
 	w->space_pages = ((uint64_t)o->pages + 4) * DSM_CHUNK_PAGES;
 	w->local =
 		(struct dsm_range){.first = w->space_pages - 2 * LOCAL_PAGES, .pages = LOCAL_PAGES};
-	w->members = calloc(o->members, sizeof(*w->members));
+	w->members = calloc(room, sizeof(*w->members));
 	w->books = calloc(o->pages, sizeof(*w->books));
 	w->space_page = calloc(o->pages, sizeof(*w->space_page));
 	if (!w->members || !w->books || !w->space_page)
 		abort();
-	for (unsigned m = 0; m < o->members; m++) {
+	for (unsigned m = 0; m < room; m++) {
 		memory_init(&w->members[m].memory, o->pages);
 		w->members[m].fx = calloc(1, sizeof(struct dsm_effects));
 		if (!w->members[m].fx)
 			abort();
 	}
 	for (unsigned p = 0; p < o->pages; p++) {
-		w->books[p].letters = calloc(o->members, sizeof(uint16_t));
+		w->books[p].letters = calloc(room, sizeof(uint16_t));
 		if (!w->books[p].letters)
 			abort();
 	}
 	oracle_init(&w->oracle, o->pages);
-	links_init(&w->links, o->members);
+	links_init(&w->links, room);
 }
 
 void world_free(struct world *w)
 {
-	for (unsigned m = 0; m < w->options->members; m++) {
+	for (unsigned m = 0; m < w->room; m++) {
 		struct member *mb = &w->members[m];
 		memory_free(&mb->memory);
 		free(mb->fx);

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds a rack for a seed in memory that is kept from seed to seed. */
+/* Builds a world for a seed in memory that is kept from seed to seed. */
 #ifndef CELLULAR_SIM_BUILD_H
 #define CELLULAR_SIM_BUILD_H
 
 #include <stdint.h>
 
+#include "proto/ids.h"
+
 struct world;
+
+/* What a life of a space begins with. */
+struct birth {
+	uint64_t seed; /* of the rack */
+	unsigned space;
+	unsigned life;		       /* 0: the first */
+	unsigned members;	       /* not more than the world has room for */
+	uint8_t cell[DSM_MEMBERS_MAX]; /* of each */
+	uint64_t steps;
+	uint64_t now;	      /* ns; 0: the beginning of time */
+	uint32_t epoch;	      /* in a later life; the first one draws its own */
+	struct world *before; /* the life before this one, or NULL */
+};
 
 /* Everything as it is before the first event: cores just born, memories empty, nothing under way.
  */
-void build_rack(struct world *w, uint64_t seed);
+void build_world(struct world *w, const struct birth *birth);
 
 #endif

@@ -72,7 +72,7 @@ static void check_directory(struct world *w, uint16_t page)
 {
 	struct book *b = &w->books[page];
 	struct dsm_dir dir;
-	const dsm_set loose = b->unsettled | w->paused | w->dead | w->ended;
+	const dsm_set loose = b->unsettled | w->paused | w->dead | w->ended | w->suspects;
 	if ((w->paused | w->dead | w->ended) & member_bit(b->home))
 		return;
 	if (!dsm_core_dir(w->members[b->home].core, (struct gpage){w->space_page[page]}, &dir)) {
@@ -112,7 +112,7 @@ static void check_kept(struct world *w, uint16_t page)
 {
 	const struct book *b = &w->books[page];
 	const uint64_t last = oracle_read(&w->oracle, page);
-	if (!b->present && last && !w->dead && !(b->kept && b->kept_value == last))
+	if (!b->present && last && !w->doomed && !(b->kept && b->kept_value == last))
 		world_fail(w, "I4", page, "the last write, %" PRIu64 ", is nowhere any more", last);
 }
 
@@ -142,7 +142,8 @@ static uint64_t wait_bound(const struct world *w)
 	const uint64_t turn = 6 * (t->base + t->jitter + t->tail_delay + 10 * t->pause_time) +
 			      t->timer_delay + 100000 +
 			      64 * (uint64_t)1000 * (t->hold_us + t->acquire_us);
-	return turn * w->options->members * (t->threads + t->devices + 1);
+	const uint64_t loss = w->doomed ? 2 * w->silence : 0;
+	return turn * w->options->members * (t->threads + t->devices + 1) + loss;
 }
 
 static void check_thread_wait(struct world *w, unsigned m, unsigned i, uint64_t bound)
@@ -243,11 +244,11 @@ void check_rest(struct world *w)
 	for (unsigned m = 0; m < w->options->members && !w->failure.set; m++) {
 		if (w->dead & member_bit(m))
 			continue;
-		if (w->dead)
+		if (w->doomed)
 			rest_survivor(w, m);
 		else
 			rest_member(w, m);
 	}
-	for (unsigned p = 0; p < w->options->pages && !w->failure.set && !w->dead; p++)
+	for (unsigned p = 0; p < w->options->pages && !w->failure.set && !w->doomed; p++)
 		rest_page(w, (uint16_t)p);
 }

@@ -47,6 +47,11 @@ bool clock_pop(struct clock *c, struct clock_event *out)
 	return true;
 }
 
+uint64_t clock_due(const struct clock *c)
+{
+	return c->n ? c->heap[0].time : UINT64_MAX;
+}
+
 void clock_clear(struct clock *c)
 {
 	c->n = 0;

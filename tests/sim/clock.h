@@ -24,6 +24,7 @@ enum clock_kind {
 	CLOCK_STALE,	/* a message of another epoch turns up */
 	CLOCK_ODD,	/* an event the core must refuse */
 	CLOCK_LOST,	/* member is told that `other` is lost */
+	CLOCK_ZOMBIE,	/* stray `index` of the life before comes */
 };
 
 struct clock_event {
@@ -47,6 +48,7 @@ struct clock {
 
 void clock_push(struct clock *c, struct clock_event event);
 bool clock_pop(struct clock *c, struct clock_event *out); /* false: nothing is going to happen */
+uint64_t clock_due(const struct clock *c);		  /* of the next event; UINT64_MAX: none */
 void clock_clear(struct clock *c);			  /* forgets all events, keeps the memory */
 void clock_free(struct clock *c);
 

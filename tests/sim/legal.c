@@ -52,8 +52,8 @@ static const char *send_fault(const struct world *w, unsigned m, const struct ds
 	if (msg->requester.v >= members)
 		return "on behalf of nobody";
 	if (msg->type == PAGE_MEMBER_LOST)
-		return w->dead & member_bit(msg->requester.v) ? NULL
-							      : "about a loss that never was";
+		return w->suspects & member_bit(msg->requester.v) ? NULL
+								  : "about a loss that never was";
 	if (msg->pages != 1 || world_page(w, msg->page) == WORLD_NO_PAGE)
 		return "about pages nobody asked for";
 	if (!class_allowed(w, m, msg))

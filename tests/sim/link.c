@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "tests/sim/loss.h"
 #include "tests/sim/world.h"
 
 void links_init(struct links *l, unsigned members)
@@ -63,7 +64,8 @@ static void schedule(struct world *w, unsigned from, unsigned to)
 						.other = (uint8_t)from});
 	else if (link->cut)
 		clock_push(&w->clock,
-			   (struct clock_event){.time = w->now + rng_below(&w->rng, 3000000),
+			   (struct clock_event){.time = w->now +
+							rng_below(&w->rng, (uint32_t)w->silence),
 						.kind = CLOCK_LOST,
 						.member = (uint8_t)to,
 						.other = (uint8_t)from});
@@ -77,14 +79,14 @@ static uint64_t draw_arrival(struct world *w, const struct link *link)
 		delay += rng_below(&w->rng, (uint32_t)t->jitter);
 	if (rng_chance(&w->rng, t->tail)) {
 		delay += rng_below(&w->rng, (uint32_t)t->tail_delay);
-		w->figures.done[SIM_DELAY]++;
+		w->figures->done[SIM_DELAY]++;
 	}
 	uint64_t arrival = w->now + delay;
 	if (arrival < link->last)
 		arrival = link->last;
 	if (arrival < w->links.last) {
 		if (w->options->faults & 1 << SIM_REORDER)
-			w->figures.done[SIM_REORDER]++;
+			w->figures->done[SIM_REORDER]++;
 		else
 			arrival = w->links.last;
 	}
@@ -116,8 +118,10 @@ void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg
 {
 	struct link *link = links_at(&w->links, from, to);
 	struct letter letter = {.msg = *msg, .data = data, .arrival = draw_arrival(w, link)};
-	if (w->dead & member_bit(to))
+	if (link->cut || w->dead & member_bit(to)) {
+		loss_stray(w, from, to, &letter);
 		return;
+	}
 	if (link->n == link->room)
 		grow(link);
 	*letter_at(link, link->n++) = letter;
@@ -148,8 +152,12 @@ void link_cut(struct world *w, unsigned from, unsigned to)
 {
 	struct link *link = links_at(&w->links, from, to);
 	uint32_t keep = link->n ? rng_below(&w->rng, link->n + 1) : 0;
-	for (uint32_t i = keep; i < link->n; i++)
+	if (link->cut)
+		return;
+	for (uint32_t i = keep; i < link->n; i++) {
 		account(w, from, to, letter_at(link, i), -1);
+		loss_stray(w, from, to, letter_at(link, i));
+	}
 	link->n = keep;
 	link->cut = true;
 	if (!keep)

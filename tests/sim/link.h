@@ -26,7 +26,7 @@ struct link {
 	uint32_t head;
 	uint32_t n;
 	uint64_t last;	      /* arrival of the youngest letter */
-	bool cut;	      /* the sender is dead: after the last letter comes LOST */
+	bool cut;	      /* no letter goes in any more: after the last one comes LOST */
 	bool used;	      /* `sample` holds a letter */
 	struct letter sample; /* the youngest letter, to be replayed under another epoch */
 };
@@ -53,8 +53,8 @@ struct letter link_take(struct world *w, unsigned from, unsigned to);
 /* The receiver is dead. An event of the clock for what was under way is void. */
 void link_drain(struct world *w, unsigned from, unsigned to);
 
-/* The sender is dead: a part of what is under way still arrives, then the receiver learns of the
- * loss. */
+/* The sender is dead, or the link is: a part of what is under way still arrives, then silence, by
+ * which the receiver learns of the loss. */
 void link_cut(struct world *w, unsigned from, unsigned to);
 
 #endif

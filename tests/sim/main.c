@@ -8,12 +8,12 @@
 #include "proto/base/err.h"
 #include "tests/sim/options.h"
 #include "tests/sim/report.h"
-#include "tests/sim/world.h"
+#include "tests/sim/rack.h"
 
 /* For people only: JSON stays JSON. */
-#define say(w, ...)                                                                                \
+#define say(rack, ...)                                                                             \
 	do {                                                                                       \
-		if (!(w)->options->json)                                                           \
+		if (!(rack)->options.json)                                                         \
 			printf(__VA_ARGS__);                                                       \
 	} while (0)
 
@@ -26,74 +26,74 @@ static double seconds_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void not_replayed(struct world *w, uint64_t seed)
+static void not_replayed(struct rack *rack, uint64_t seed)
 {
-	w->failure = (struct failure){.set = true,
-				      .seed = seed,
-				      .step = w->steps,
-				      .invariant = "replay",
-				      .page = -1,
-				      .text = "the seed did not replay"};
+	rack->failure = (struct failure){.set = true,
+					 .seed = seed,
+					 .step = rack->steps,
+					 .invariant = "replay",
+					 .page = -1,
+					 .text = "the seed did not replay"};
 }
 
 /* Runs a seed again, this time writing; what comes out must be the same. */
-static bool replay(struct world *w, uint64_t seed)
+static bool replay(struct rack *rack, uint64_t seed)
 {
-	const struct figures figures = w->figures;
-	const struct failure first = w->failure;
-	const uint64_t digest = w->digest;
-	world_run(w, seed, TRANSCRIPT_KEEP);
-	w->figures = figures;
-	if (w->digest == digest && w->failure.step == first.step)
+	const struct figures figures = rack->figures;
+	const struct failure first = rack->failure;
+	const uint64_t digest = rack->digest;
+	rack_run(rack, seed, TRANSCRIPT_KEEP);
+	rack->figures = figures;
+	if (rack->digest == digest && rack->failure.step == first.step)
 		return true;
-	not_replayed(w, seed);
+	not_replayed(rack, seed);
 	return false;
 }
 
-static void run_seeds(struct world *w, struct report *r)
+static void run_seeds(struct rack *rack, struct report *r)
 {
-	for (uint64_t seed = w->options->seed_first;
-	     seed <= w->options->seed_last && r->violations < REPORT_FAILURES_MAX; seed++) {
+	for (uint64_t seed = rack->options.seed_first;
+	     seed <= rack->options.seed_last && r->violations < REPORT_FAILURES_MAX; seed++) {
 		r->seeds++;
-		if (world_run(w, seed, TRANSCRIPT_OFF))
+		if (rack_run(rack, seed, TRANSCRIPT_OFF))
 			continue;
-		replay(w, seed);
-		report_failure(r, w);
+		replay(rack, seed);
+		report_failure(r, rack);
 	}
 }
 
 /* Three runs: one silent, two that write. */
-static bool replays(struct world *w, uint64_t seed)
+static bool replays(struct rack *rack, uint64_t seed)
 {
-	world_run(w, seed, TRANSCRIPT_OFF);
-	const struct failure failure = w->failure;
-	bool same = replay(w, seed);
-	const uint64_t digest = w->transcript.digest, lines = w->transcript.lines;
-	same = replay(w, seed) && same;
-	same = same && w->transcript.digest == digest && w->transcript.lines == lines;
-	say(w, "seed %" PRIu64 ": %" PRIu64 " lines, digest %016" PRIx64 "%s\n", seed, lines,
+	rack_run(rack, seed, TRANSCRIPT_OFF);
+	const struct failure failure = rack->failure;
+	bool same = replay(rack, seed);
+	const uint64_t digest = rack->transcript.digest, lines = rack->transcript.lines;
+	same = replay(rack, seed) && same;
+	same = same && rack->transcript.digest == digest && rack->transcript.lines == lines;
+	say(rack, "seed %" PRIu64 ": %" PRIu64 " lines, digest %016" PRIx64 "%s\n", seed, lines,
 	    digest, same ? "" : " DIFFERS");
-	w->failure = failure;
+	rack->failure = failure;
 	return same;
 }
 
-static void run_replays(struct world *w, struct report *r)
+static void run_replays(struct rack *rack, struct report *r)
 {
-	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
+	for (uint64_t seed = rack->options.seed_first; seed <= rack->options.seed_last; seed++) {
 		r->seeds++;
-		if (!replays(w, seed))
-			not_replayed(w, seed);
-		if (w->failure.set)
-			report_failure(r, w);
+		if (!replays(rack, seed))
+			not_replayed(rack, seed);
+		if (rack->failure.set)
+			report_failure(r, rack);
 	}
 }
 
-static void trace(struct world *w, struct report *r)
+static void trace(struct rack *rack, struct report *r)
 {
 	r->seeds++;
-	if (!world_run(w, w->options->trace_seed, TRANSCRIPT_PRINT)) {
+	if (!rack_run(rack, rack->options.trace_seed, TRANSCRIPT_PRINT)) {
 		r->violations++;
-		r->failures[0] = w->failure;
+		r->failures[0] = rack->failure;
 	}
 }
 
@@ -104,50 +104,50 @@ static void list_bugs(void)
 }
 
 /* Looks for the bug that is switched on; the seed that finds it must find it again. */
-static bool find_bug(struct world *w, struct report *r, const char *name)
+static bool find_bug(struct rack *rack, struct report *r, const char *name)
 {
-	for (uint64_t seed = w->options->seed_first; seed <= w->options->seed_last; seed++) {
+	for (uint64_t seed = rack->options.seed_first; seed <= rack->options.seed_last; seed++) {
 		r->seeds++;
-		if (world_run(w, seed, TRANSCRIPT_OFF))
+		if (rack_run(rack, seed, TRANSCRIPT_OFF))
 			continue;
-		const bool same = replay(w, seed);
-		say(w, "%-24s found: seed %" PRIu64 ", step %" PRIu64 ", %s: %s\n", name, seed,
-		    w->failure.step, w->failure.invariant, w->failure.text);
+		const bool same = replay(rack, seed);
+		say(rack, "%-24s found: seed %" PRIu64 ", step %" PRIu64 ", %s: %s\n", name, seed,
+		    rack->failure.step, rack->failure.invariant, rack->failure.text);
 		return same;
 	}
-	w->failure = (struct failure){.set = true, .invariant = "bugs", .page = -1};
-	snprintf(w->failure.text, sizeof(w->failure.text), "no seed found %s", name);
+	rack->failure = (struct failure){.set = true, .invariant = "bugs", .page = -1};
+	snprintf(rack->failure.text, sizeof(rack->failure.text), "no seed found %s", name);
 	return false;
 }
 
 /* Every planted bug must be found; says by which invariant. */
-static void check_bugs(struct world *w, struct report *r)
+static void check_bugs(struct rack *rack, struct report *r)
 {
 	for (unsigned i = 0; dsm_bug_names[i]; i++) {
 		dsm_bug_select(dsm_bug_names[i]);
-		if (!find_bug(w, r, dsm_bug_names[i]))
-			report_failure(r, w);
+		if (!find_bug(rack, r, dsm_bug_names[i]))
+			report_failure(r, rack);
 	}
 	dsm_bug_select(NULL);
 }
 
-static void run(struct world *w, struct report *r)
+static void run(struct rack *rack, struct report *r)
 {
 	const double begin = seconds_now();
-	if (w->options->trace)
-		trace(w, r);
-	else if (w->options->check_bugs)
-		check_bugs(w, r);
-	else if (w->options->check_replay)
-		run_replays(w, r);
+	if (rack->options.trace)
+		trace(rack, r);
+	else if (rack->options.check_bugs)
+		check_bugs(rack, r);
+	else if (rack->options.check_replay)
+		run_replays(rack, r);
 	else
-		run_seeds(w, r);
+		run_seeds(rack, r);
 	r->seconds = seconds_now() - begin;
 }
 
 int main(int argc, char **argv)
 {
-	static struct world world;
+	static struct rack rack;
 	static struct report figures;
 	struct options options;
 	if (options_parse(&options, argc, argv))
@@ -161,9 +161,9 @@ int main(int argc, char **argv)
 			options.bug);
 		return EXIT_USAGE;
 	}
-	world_init(&world, &options);
-	run(&world, &figures);
-	report_print(&figures, &world);
-	world_free(&world);
+	rack_init(&rack, &options);
+	run(&rack, &figures);
+	report_print(&figures, &rack);
+	rack_free(&rack);
 	return figures.violations ? EXIT_VIOLATED : EXIT_CLEAN;
 }

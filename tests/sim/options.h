@@ -13,10 +13,12 @@
 	  "were sent")                                                                             \
 	X(REORDER, reorder, "messages of different pairs overtake each other")                     \
 	X(CRASH, crash,                                                                            \
-	  "a member dies, what it sent arrives in part, the others learn it one by one")           \
+	  "a cell dies, what it sent arrives in part, the others learn it one by one")           \
 	X(EVICT, evict, "pages and copies are given back at any time")                             \
 	X(EPOCH, epoch, "messages of another epoch turn up; so do events the core has to refuse")  \
-	X(SLOW, slow, "members stop between two effects, threads and timers come late")
+	X(SLOW, slow, "members stop between two effects, threads and timers come late")            \
+	X(PARTITION, partition,                                                                    \
+	  "members cannot reach others, in one way or both, and learn it late or from others")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,

@@ -11,13 +11,13 @@ static const char *const fault_names[] = {
 };
 
 /* On stderr, so that JSON on stdout stays JSON. The transcript is shown of the first one only. */
-void report_failure(struct report *r, const struct world *w)
+void report_failure(struct report *r, const struct rack *rack)
 {
-	const struct failure *f = &w->failure;
+	const struct failure *f = &rack->failure;
 	if (r->violations < REPORT_FAILURES_MAX)
 		r->failures[r->violations] = *f;
 	if (!r->violations++)
-		transcript_show_last(&w->transcript, stderr);
+		transcript_show_last(&rack->transcript, stderr);
 	fprintf(stderr, "seed %" PRIu64 ", step %" PRIu64 ", page %d: %s violated: %s\n", f->seed,
 		f->step, f->page, f->invariant, f->text);
 }
@@ -42,18 +42,21 @@ static double rate(const struct report *r, const struct figures *f)
 
 /* The sentences hold no character that JSON would want escaped: they are made of our own words and
  * numbers. */
-static void print_json(const struct report *r, const struct world *w)
+static void print_json(const struct report *r, const struct rack *rack)
 {
-	const struct figures *f = &w->figures;
+	const struct figures *f = &rack->figures;
 	printf("{\"members\": %u, \"pages\": %u, \"seeds\": %" PRIu64 ", \"steps\": %" PRIu64
 	       ", \"faults_done\": %" PRIu64 ", \"violations\": %" PRIu64 ", \"seconds\": %.3f",
-	       w->options->members, w->options->pages, r->seeds, f->steps, f->page_faults,
+	       rack->options.members, rack->options.pages, r->seeds, f->steps, f->page_faults,
 	       r->violations, r->seconds);
 	printf(", \"steps_per_second\": %.0f, \"injected\": %" PRIu64 ", \"retries\": %" PRIu64
 	       ", \"requests\": %" PRIu64 ", \"collided\": %" PRIu64 ", \"held_back\": %" PRIu64
 	       ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"acquires\": %" PRIu64,
 	       rate(r, f), injected(f), f->retries, f->requests, f->collided, f->held_back,
 	       f->reads, f->writes, f->acquires);
+	printf(", \"lives\": %" PRIu64 ", \"lives_after_loss\": %" PRIu64 ", \"zombies\": %" PRIu64
+	       ", \"steps_after_loss\": %" PRIu64,
+	       f->worlds, f->again, f->zombies, f->steps_after_loss);
 	printf(", \"injected_by_kind\": {");
 	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
 		printf("%s\"%s\": %" PRIu64, i ? ", " : "", fault_names[i], f->done[i]);
@@ -66,30 +69,34 @@ static void print_json(const struct report *r, const struct world *w)
 	puts("]}");
 }
 
-static void print_text(const struct report *r, const struct world *w)
+static void print_text(const struct report *r, const struct rack *rack)
 {
-	const struct figures *f = &w->figures;
+	const struct figures *f = &rack->figures;
 	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " faults done, %" PRIu64
 	       " violations, %.2f s (%.0f steps/s)\n",
 	       r->seeds, f->steps, f->page_faults, r->violations, r->seconds, rate(r, f));
 	printf("%u members, %u pages: %" PRIu64 " troubles injected, longest wait %.3f ms, %" PRIu64
 	       " retries (at most %" PRIu64 " of one instruction), %" PRIu64 " reads, %" PRIu64
 	       " writes, %" PRIu64 " acquires\n",
-	       w->options->members, w->options->pages, injected(f), (double)f->wait_max / 1e6,
+	       rack->options.members, rack->options.pages, injected(f), (double)f->wait_max / 1e6,
 	       f->retries, f->retries_max, f->reads, f->writes, f->acquires);
 	printf("%" PRIu64 " requests, %.0f %% collided at home; %" PRIu64 " held back; %" PRIu64
 	       " overtaken messages; longest queue of a link %u;",
 	       f->requests, per_cent(f->collided, f->requests), f->held_back, f->stale_version,
-	       w->links.longest);
+	       rack->longest);
 	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
 		printf(" %s %" PRIu64 "%s", fault_names[i], f->done[i],
 		       i + 1 < SIM_FAULT_KINDS ? "," : "\n");
+	printf("%" PRIu64 " lives of spaces, %" PRIu64 " of them after a loss; %" PRIu64
+	       " messages between one life and another; %" PRIu64
+	       " steps in spaces a loss elsewhere did not concern\n",
+	       f->worlds, f->again, f->zombies, f->steps_after_loss);
 }
 
-void report_print(const struct report *r, const struct world *w)
+void report_print(const struct report *r, const struct rack *rack)
 {
-	if (w->options->json)
-		print_json(r, w);
+	if (rack->options.json)
+		print_json(r, rack);
 	else
-		print_text(r, w);
+		print_text(r, rack);
 }

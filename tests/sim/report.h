@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tests/sim/world.h"
+#include "tests/sim/rack.h"
 
 enum { REPORT_FAILURES_MAX = 20 };
 
@@ -19,7 +19,7 @@ struct report {
 	double seconds;
 };
 
-void report_failure(struct report *r, const struct world *w);
-void report_print(const struct report *r, const struct world *w);
+void report_failure(struct report *r, const struct rack *rack);
+void report_print(const struct report *r, const struct rack *rack);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "tests/sim/legal.h"
 #include "tests/sim/say.h"
-#include "tests/sim/trouble.h"
+#include "tests/sim/loss.h"
 #include "tests/sim/world.h"
 
 static void touch(struct member *mb, uint16_t page)
@@ -43,7 +43,7 @@ static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 	struct member *mb = &w->members[m];
 	if (fx->reason == ERR_PROTOCOL)
 		world_fail(w, "A0", -1, "m%u says that m%u broke the protocol", m, fx->to.v);
-	else if (fx->to.v >= w->options->members || !(w->dead & member_bit(fx->to.v)) ||
+	else if (fx->to.v >= w->options->members || !(w->suspects & member_bit(fx->to.v)) ||
 		 fx->reason != ERR_LOST)
 		world_fail(w, "I6", -1, "m%u says m%u is lost (%s), which is not so", m, fx->to.v,
 			   err_name((int)fx->reason));
@@ -99,7 +99,7 @@ static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
 		}
 		touch(&w->members[m], page);
 	}
-	if (w->transcript.mode != TRANSCRIPT_OFF)
+	if (w->transcript->mode != TRANSCRIPT_OFF)
 		say_effect(w, m, page, fx);
 	switch (fx->type) {
 	case DSM_FX_SEND:
@@ -133,7 +133,7 @@ static void unblock(struct world *w, struct member *mb)
 
 static void pause(struct world *w, unsigned m)
 {
-	w->figures.done[SIM_SLOW]++;
+	w->figures->done[SIM_SLOW]++;
 	w->members[m].paused = true;
 	w->paused |= member_bit(m);
 	clock_push(&w->clock,
@@ -239,7 +239,7 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 		w->steps++;
 	note_cause(w, mb, event, letter);
 	keep_event_data(w, mb, true);
-	if (w->transcript.mode != TRANSCRIPT_OFF)
+	if (w->transcript->mode != TRANSCRIPT_OFF)
 		say_event(w, m, event, letter);
 	mb->fx->n = 0;
 	mb->fx_next = 0;
@@ -256,9 +256,11 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 void step_letter(struct world *w, unsigned from, unsigned to, const struct letter *letter)
 {
 	const enum page_class class = page_type_class(letter->msg.type);
+	if (w->ended & member_bit(to))
+		loss_stray(w, from, to, letter);
 	if (class == PAGE_CLASS_LINK && rng_chance(&w->rng, 500)) {
 		/* An engine may hand it on as an event. */
-		trouble_lost(w, to, letter->msg.requester.v);
+		loss_lost(w, to, letter->msg.requester.v);
 		return;
 	}
 	if (class == PAGE_CLASS_FORWARD)

@@ -23,13 +23,13 @@ bool thread_may(const struct world *w, unsigned m, uint16_t page, bool write)
 void thread_access(struct world *w, unsigned m, uint16_t page, bool write, const char *who)
 {
 	struct frame *f = &w->members[m].memory.frames[page];
-	w->figures.reads++;
+	w->figures->reads++;
 	if (f->value != oracle_read(&w->oracle, page))
 		world_fail(w, "I3", page,
 			   "%s of m%u reads %" PRIu64 ", the last write was %" PRIu64, who, m,
 			   f->value, oracle_read(&w->oracle, page));
 	if (write) {
-		w->figures.writes++;
+		w->figures->writes++;
 		f->value = oracle_write(&w->oracle, page);
 	}
 	w->digest = rng_mix(w->digest ^ f->value ^ (uint64_t)m << 56);
@@ -65,9 +65,9 @@ static void stall(struct world *w, unsigned m, unsigned index, unsigned which)
 {
 	struct thread *t = &w->members[m].threads[index];
 	if (t->woken && t->stalled_on == t->page[which]) {
-		w->figures.retries++;
-		if (++t->retries > w->figures.retries_max)
-			w->figures.retries_max = t->retries;
+		w->figures->retries++;
+		if (++t->retries > w->figures->retries_max)
+			w->figures->retries_max = t->retries;
 	}
 	t->woken = false;
 	t->state = THREAD_STALLED;
@@ -85,6 +85,8 @@ static void stall(struct world *w, unsigned m, unsigned index, unsigned which)
 void thread_run(struct world *w, unsigned m, unsigned index)
 {
 	struct thread *t = &w->members[m].threads[index];
+	if (w->members[m].ended)
+		return;
 	if (t->state == THREAD_IDLE) {
 		if (w->draining)
 			return;
@@ -123,9 +125,9 @@ static void wake(struct world *w, unsigned m, unsigned index)
 	t->state = THREAD_TRYING;
 	t->generation++;
 	t->woken = true;
-	w->figures.page_faults++;
-	if (waited > w->figures.wait_max)
-		w->figures.wait_max = waited;
+	w->figures->page_faults++;
+	if (waited > w->figures->wait_max)
+		w->figures->wait_max = waited;
 	clock_push(&w->clock,
 		   (struct clock_event){.time = w->now +
 						rng_below(&w->rng, (uint32_t)w->tuning.wake_delay),

@@ -12,14 +12,15 @@ void transcript_start(struct transcript *t, enum transcript_mode mode)
 	t->digest = 0;
 }
 
-void transcript_add(struct transcript *t, const char *fmt, ...)
+void transcript_add(struct transcript *t, const char *name, const char *fmt, ...)
 {
 	if (t->mode == TRANSCRIPT_OFF)
 		return;
 	char *line = t->kept[t->lines++ % TRANSCRIPT_LINES];
+	const int begin = snprintf(line, TRANSCRIPT_WIDTH, "%s ", name);
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(line, TRANSCRIPT_WIDTH, fmt, args);
+	vsnprintf(line + begin, TRANSCRIPT_WIDTH - (size_t)begin, fmt, args);
 	va_end(args);
 	for (const char *c = line; *c; c++)
 		t->digest = (t->digest ^ (unsigned char)*c) * 0x100000001b3u; /* FNV-1a's prime */

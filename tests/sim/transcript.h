@@ -20,8 +20,9 @@ struct transcript {
 };
 
 void transcript_start(struct transcript *t, enum transcript_mode mode);
-void transcript_add(struct transcript *t, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* `name` begins the line. */
+void transcript_add(struct transcript *t, const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void transcript_show_last(const struct transcript *t, FILE *out);
 
 #endif

@@ -33,7 +33,7 @@ static void evict(struct world *w, unsigned m, uint16_t page)
 {
 	struct frame *f = &w->members[m].memory.frames[page];
 	if (f->present)
-		w->figures.done[SIM_EVICT]++;
+		w->figures->done[SIM_EVICT]++;
 	f->given_back = true;
 	struct dsm_event ev = {.type = DSM_EV_EVICT, .evict = {.page = {w->space_page[page]}}};
 	step_give(w, m, &ev, NULL);
@@ -79,25 +79,29 @@ void trouble_hint(struct world *w, const struct clock_event *event)
 		step_give(w, event->member, &ev, NULL);
 }
 
-/* The youngest message some member sent to m, as if it had been sent in another epoch. Nothing may
- * come of it. */
+/* The youngest message some member sent to m, as if it had been sent in another epoch. */
 void trouble_stale(struct world *w, unsigned m)
 {
 	const unsigned from = rng_below(&w->rng, w->options->members);
 	const struct link *link = links_at(&w->links, from, m);
-	struct member *mb = &w->members[m];
 	again(w, m, CLOCK_STALE, w->tuning.stale_gap);
 	if (!link->used)
 		return;
 	struct letter letter = link->sample;
 	letter.msg.epoch.v +=
 		rng_chance(&w->rng, 800) ? UINT32_MAX : (uint32_t)rng_between(&w->rng, 1, 9);
+	trouble_give_stale(w, m, from, &letter);
+}
+
+void trouble_give_stale(struct world *w, unsigned m, unsigned from, const struct letter *letter)
+{
+	struct member *mb = &w->members[m];
 	struct dsm_core_stats before, after;
 	dsm_core_stats(mb->core, &before);
-	w->figures.done[SIM_EPOCH]++;
+	w->figures->done[SIM_EPOCH]++;
 	struct dsm_event ev = {.type = DSM_EV_MSG,
-			       .msg = {.from = {(uint8_t)from}, .msg = letter.msg}};
-	step_give(w, m, &ev, &letter);
+			       .msg = {.from = {(uint8_t)from}, .msg = letter->msg}};
+	step_give(w, m, &ev, letter);
 	dsm_core_stats(mb->core, &after);
 	if (mb->ended)
 		return;
@@ -117,7 +121,7 @@ void trouble_odd(struct world *w, unsigned m)
 			       .fault = {.page = {page}, .write = rng_chance(&w->rng, 500)}};
 	if (rng_chance(&w->rng, 300))
 		ev = (struct dsm_event){.type = DSM_EV_EVICT, .evict = {.page = {page}}};
-	w->figures.done[SIM_EPOCH]++;
+	w->figures->done[SIM_EPOCH]++;
 	if (!w->members[m].ended)
 		w->members[m].odd_given++;
 	step_give(w, m, &ev, NULL);
@@ -129,41 +133,4 @@ void trouble_spurious(struct world *w, unsigned m)
 	struct dsm_event ev = {.type = DSM_EV_TIMER};
 	step_give(w, m, &ev, NULL);
 	again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
-}
-
-static void die(struct world *w, unsigned m)
-{
-	struct member *mb = &w->members[m];
-	world_say(w, "%12" PRIu64 "          m%u dies", w->now, m);
-	w->figures.done[SIM_CRASH]++;
-	memory_die(w, m);
-	mb->paused = false;
-	mb->n_blocked = 0;
-	w->paused &= ~member_bit(m);
-	w->dead |= member_bit(m);
-	for (unsigned other = 0; other < w->options->members; other++) {
-		if (other == m)
-			continue;
-		link_drain(w, other, m);
-		if (!(w->dead & member_bit(other)))
-			link_cut(w, m, other);
-	}
-}
-
-void trouble_crash(struct world *w)
-{
-	for (;;) {
-		const unsigned m = rng_below(&w->rng, w->options->members);
-		if (w->dead & member_bit(m))
-			continue;
-		die(w, m);
-		return;
-	}
-}
-
-void trouble_lost(struct world *w, unsigned m, unsigned dead)
-{
-	struct dsm_event ev = {.type = DSM_EV_LOST,
-			       .lost = {.member = {(uint8_t)dead}, .reason = ERR_LOST}};
-	step_give(w, m, &ev, NULL);
 }

@@ -40,6 +40,18 @@ static void draw_slowness(struct tuning *t, struct rng *r, uint64_t share)
 	t->spurious_gap = rng_pick(r, 0, 10, 200) * US * share;
 }
 
+static void draw_loss(struct tuning *t, const struct options *o, struct rng *r)
+{
+	const bool crash = o->faults & 1 << SIM_CRASH && rng_chance(r, 400);
+	const bool cut = o->faults & 1 << SIM_PARTITION && rng_chance(r, 400);
+	if (o->members < 2 || !(crash || cut))
+		return;
+	t->loss_step = rng_between(r, 1, o->steps);
+	t->silence = rng_pick(r, 100, 3000, 30000) * US;
+	if (crash)
+		t->crashes = o->members > 2 && rng_chance(r, 300) ? 2 : 1;
+}
+
 static void draw_trouble(struct tuning *t, const struct options *o, struct rng *r)
 {
 	const uint64_t share =
@@ -53,10 +65,7 @@ static void draw_trouble(struct tuning *t, const struct options *o, struct rng *
 		t->stale_gap = rng_pick(r, 0, 100, 1000) * US * share;
 		t->odd_gap = rng_pick(r, 0, 1000) * US * share;
 	}
-	if (o->faults & 1 << SIM_CRASH && o->members > 1 && rng_chance(r, 400)) {
-		t->crash_step = rng_between(r, 1, o->steps);
-		t->crashes = o->members > 2 && rng_chance(r, 300) ? 2 : 1;
-	}
+	draw_loss(t, o, r);
 	if (o->faults & 1 << SIM_SLOW)
 		draw_slowness(t, r, share);
 }

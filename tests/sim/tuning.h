@@ -31,11 +31,12 @@ struct tuning {
 	uint32_t tail;	     /* per mille of the messages that come late */
 	uint64_t tail_delay; /* ns, most */
 	/* trouble */
-	uint64_t evict_gap;  /* ns between two evictions on a member; 0: none */
-	uint64_t stale_gap;  /* ns between two messages of another epoch; 0: none */
-	uint64_t odd_gap;    /* ns between two events to be refused; 0: none */
-	uint64_t crash_step; /* 0: nobody dies */
-	unsigned crashes;
+	uint64_t evict_gap;    /* ns between two evictions on a member; 0: none */
+	uint64_t stale_gap;    /* ns between two messages of another epoch; 0: none */
+	uint64_t odd_gap;      /* ns between two events to be refused; 0: none */
+	uint64_t loss_step;    /* when cells die or are cut off; 0: never */
+	unsigned crashes;      /* cells that die then; 0: they are cut off */
+	uint64_t silence;      /* ns, most after which a member takes a silent one for lost */
 	uint32_t pause;	       /* per mille of the effects before which the member stops */
 	uint64_t pause_time;   /* ns, most */
 	uint64_t wake_delay;   /* ns, most between a wake and the thread's run */

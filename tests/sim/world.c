@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A seed's life: an empty rack is built; threads, devices and troubles are set going; events are
- * taken from the clock until the steps are used up. A few times on the way all load stops and
- * everything under way must come to its end (a rest): whatever still waits then waits for ever.
+ * A life of a space: threads, devices and troubles are set going; events are taken from the clock
+ * until the steps are used up, or everybody has said LOST. A few times on the way all load stops
+ * and everything under way must come to its end (a rest): whatever still waits then waits for ever.
  */
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/sim/build.h"
+#include "tests/sim/loss.h"
 #include "tests/sim/step.h"
 #include "tests/sim/trouble.h"
 
@@ -22,16 +20,6 @@ enum {
 	EVENTS_PER_STEP = 50,
 	DRAIN_EVENTS_MAX = 5000000,
 };
-
-static sigjmp_buf core_aborted;
-static volatile sig_atomic_t in_run;
-
-static void on_abort(int signal_number)
-{
-	(void)signal_number;
-	if (in_run)
-		siglongjmp(core_aborted, 1);
-}
 
 void world_fail(struct world *w, const char *invariant, int page, const char *fmt, ...)
 {
@@ -147,16 +135,21 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 		trouble_odd(w, m);
 		break;
 	case CLOCK_LOST:
-		trouble_lost(w, m, ev->other);
+		loss_lost(w, m, ev->other);
+		break;
+	case CLOCK_ZOMBIE:
+		loss_zombie(w, ev);
 		break;
 	}
 }
 
-/* ---- a whole seed ---- */
+/* ---- a whole life ---- */
 
 static void start_load(struct world *w)
 {
 	w->draining = false;
+	w->events = 0;
+	w->load_steps = w->steps;
 	for (unsigned m = 0; m < w->options->members; m++) {
 		if ((w->dead | w->ended) & member_bit(m))
 			continue;
@@ -168,97 +161,95 @@ static void start_load(struct world *w)
 	trouble_start(w);
 }
 
-static bool next(struct world *w)
+static bool load_is_over(const struct world *w)
 {
-	struct clock_event ev;
-	if (w->failure.set || !clock_pop(&w->clock, &ev))
-		return false;
-	w->now = ev.time;
-	dispatch(w, &ev);
-	return true;
-}
-
-static void load_until(struct world *w, uint64_t steps)
-{
+	const uint64_t steps = w->options->steps * (w->rests + 1) / w->tuning.rests;
+	if (w->steps >= steps || (w->doomed && !world_living(w)))
+		return true;
 	/* Threads that have all they need give cores nothing to do: then time is up, too. */
-	const uint64_t events_max = EVENTS_PER_STEP * (steps - w->steps);
-	start_load(w);
-	for (uint64_t events = 1; w->steps < steps && events < events_max && !w->ended; events++) {
-		if (w->crashes_left && w->steps >= w->tuning.crash_step) {
-			for (; w->crashes_left; w->crashes_left--)
-				trouble_crash(w);
-		}
-		if (events % WAIT_CHECK_PERIOD == 0)
-			check_waits(w);
-		if (!next(w))
-			break;
-	}
+	return w->events >= EVENTS_PER_STEP * (steps - w->load_steps);
 }
 
-static void rest(struct world *w)
+static void stop_load(struct world *w)
 {
 	w->draining = true;
-	for (uint64_t events = 0; next(w); events++) {
-		if (events == DRAIN_EVENTS_MAX)
-			world_fail(w, "I5", -1, "the rack does not come to rest");
-	}
-	if (!w->failure.set)
-		check_rest(w);
+	w->events = 0;
 }
 
-static void live(struct world *w)
+static void end_rest(struct world *w)
 {
-	for (unsigned i = 1; i <= w->tuning.rests && !w->failure.set && !w->dead; i++) {
-		load_until(w, w->options->steps * i / w->tuning.rests);
-		rest(w);
+	check_rest(w);
+	w->rests++;
+	if (w->doomed || w->rests >= w->tuning.rests)
+		w->done = true;
+	else
+		start_load(w);
+}
+
+bool world_turn(struct world *w)
+{
+	struct clock_event ev;
+	if (!w->draining && load_is_over(w))
+		stop_load(w);
+	if (clock_pop(&w->clock, &ev)) {
+		w->now = ev.time;
+		w->events++;
+		dispatch(w, &ev);
+	} else {
+		stop_load(w);
+		end_rest(w);
 	}
+	if (w->events % WAIT_CHECK_PERIOD == 0 && !w->draining)
+		check_waits(w);
+	if (w->draining && w->events >= DRAIN_EVENTS_MAX)
+		world_fail(w, "I5", -1, "the space does not come to rest");
+	return !w->failure.set && !w->done;
+}
+
+uint64_t world_due(const struct world *w)
+{
+	const uint64_t due = clock_due(&w->clock);
+	return due == UINT64_MAX ? w->now : due;
+}
+
+dsm_set world_living(const struct world *w)
+{
+	const dsm_set all = UINT64_MAX >> (DSM_MEMBERS_MAX - w->options->members);
+	return all & ~(w->dead | w->ended);
 }
 
 static void tuning_say(struct world *w)
 {
 	const struct tuning *t = &w->tuning;
 	world_say(w,
-		  "seed %" PRIu64
-		  ": threads %u devices %u group %u write %u hot %u/%u sets %u think %" PRIu64
-		  " hold %u us acquire %u us",
-		  w->seed, t->threads, t->devices, t->group, t->write, t->hot, t->hot_pages,
-		  t->sets, t->think, t->hold_us, t->acquire_us);
+		  "seed %" PRIu64 ", epoch %u, %u members: threads %u devices %u group %u write %u "
+		  "hot %u/%u sets %u think %" PRIu64 " hold %u us acquire %u us",
+		  w->seed, t->epoch, w->options->members, t->threads, t->devices, t->group,
+		  t->write, t->hot, t->hot_pages, t->sets, t->think, t->hold_us, t->acquire_us);
 	world_say(w,
-		  "delay %" PRIu64 "+%" PRIu64 ", %u: %" PRIu64 "; evict %" PRIu64 " crash %" PRIu64
-		  " pause %u: %" PRIu64 " wake %" PRIu64 " timer %" PRIu64,
-		  t->base, t->jitter, t->tail, t->tail_delay, t->evict_gap, t->crash_step, t->pause,
-		  t->pause_time, t->wake_delay, t->timer_delay);
+		  "delay %" PRIu64 "+%" PRIu64 ", %u: %" PRIu64 "; evict %" PRIu64 " loss %" PRIu64
+		  " crashes %u pause %u: %" PRIu64 " wake %" PRIu64 " timer %" PRIu64,
+		  t->base, t->jitter, t->tail, t->tail_delay, t->evict_gap, t->loss_step,
+		  t->crashes, t->pause, t->pause_time, t->wake_delay, t->timer_delay);
 }
 
-static void gather(struct world *w)
+void world_begin(struct world *w)
+{
+	tuning_say(w);
+	start_load(w);
+}
+
+void world_gather(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members; m++) {
 		struct dsm_core_stats stats;
 		dsm_core_stats(w->members[m].core, &stats);
-		w->figures.requests += stats.read_local + stats.read_remote + stats.write_local +
-				       stats.write_remote + stats.upgrade_local +
-				       stats.upgrade_remote;
-		w->figures.collided += stats.queued;
-		w->figures.held_back += stats.deferred;
-		w->figures.stale_version += stats.stale_version;
+		w->figures->requests += stats.read_local + stats.read_remote + stats.write_local +
+					stats.write_remote + stats.upgrade_local +
+					stats.upgrade_remote;
+		w->figures->collided += stats.queued;
+		w->figures->held_back += stats.deferred;
+		w->figures->stale_version += stats.stale_version;
 	}
-	w->figures.steps += w->steps;
-}
-
-bool world_run(struct world *w, uint64_t seed, enum transcript_mode mode)
-{
-	transcript_start(&w->transcript, mode);
-	build_rack(w, seed);
-	tuning_say(w);
-	struct sigaction act = {.sa_handler = on_abort, .sa_flags = SA_NODEFER}, old;
-	sigaction(SIGABRT, &act, &old);
-	in_run = 1;
-	if (sigsetjmp(core_aborted, 1))
-		world_fail(w, "A0", -1, "an assert failed");
-	else
-		live(w);
-	in_run = 0;
-	sigaction(SIGABRT, &old, NULL);
-	gather(w);
-	return !w->failure.set;
+	w->figures->steps += w->steps;
 }

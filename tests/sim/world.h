@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A whole rack in one thread: members (core, fake memory, threads, devices), the links between them
- * and virtual time. Everything in a run follows from its seed.
+ * One life of one space: its members (core, fake memory, threads, devices), the links between them
+ * and virtual time. A rack (rack.h) has several of them. Everything in a run follows from its seed.
  *
  * Who does what:
- *	build.c   builds a rack for a seed
- *	world.c   takes events from the clock, brings the rack to rest
+ *	rack.c    the spaces of a rack: cells that die or are cut off, spaces that are created again
+ *	build.c   builds a world for a seed
+ *	world.c   takes events from the clock, brings the world to rest
  *	step.c    gives one event to one core and carries its effects out
  *	link.c    ordered channels between pairs (dsm/transport.h, T1)
  *	memory.c  the fake of dsm/mem.h: refuses what userfaultfd would refuse or silently get wrong
  *	thread.c  threads that stall on pages; device.c: acquire and release
- *	trouble.c evictions, storms of faults, messages of another epoch, deaths
+ *	trouble.c evictions, storms of faults, messages of another epoch
+ *	loss.c    deaths, cut links, and what comes back from a life that is over
  *	oracle.c  what memory ought to be; check.c and legal.c: the invariants
  *	say.c     the words of the transcript
  */
@@ -84,6 +86,10 @@ struct figures {
 	uint64_t wait_max;		/* ns, longest stall */
 	uint64_t retries_max;		/* of one instruction */
 	uint64_t stale_version;		/* messages overtaken by a newer version */
+	uint64_t worlds;		/* lives of spaces */
+	uint64_t again;			/* ... that followed one that had ended */
+	uint64_t zombies;		/* messages of an ended life that came into another one */
+	uint64_t steps_after_loss;	/* in spaces no loss concerned, after a loss elsewhere */
 };
 
 struct failure {
@@ -95,8 +101,20 @@ struct failure {
 	char text[240];
 };
 
+/* A message that no longer reaches the life it was sent in: its link is cut, or who should get it
+ * has ended or is dead. */
+struct stray {
+	struct letter letter;
+	uint8_t from, to; /* members of that life */
+};
+enum { STRAYS_MAX = 64 };
+
 struct world {
-	const struct options *options;
+	const struct options *options; /* &shape */
+	struct options shape;	       /* the run's, with the members and steps of this world */
+	unsigned room;		       /* members there is memory for */
+	char name[8]; /* space and life, "a1": begins the lines of the transcript */
+	uint8_t cell[DSM_MEMBERS_MAX]; /* where each member lives */
 	struct tuning tuning;
 	struct rng rng;
 	uint64_t seed;
@@ -113,20 +131,41 @@ struct world {
 	dsm_set paused; /* members stopped within a step */
 	dsm_set dead;
 	dsm_set ended;
-	bool draining; /* nothing new is started */
-	unsigned crashes_left;
-	uint64_t digest; /* of all that happened */
-	struct transcript transcript;
-	struct figures figures; /* summed over seeds */
-	struct failure failure; /* of this seed */
+	dsm_set suspects;     /* members whose loss may be said: dead, or cut off from somebody */
+	bool doomed;	      /* there are suspects: this life ends */
+	uint64_t silence;     /* ns, most after which a member takes a silent one for lost */
+	bool draining;	      /* nothing new is started */
+	bool done;	      /* came to its end */
+	unsigned rests;	      /* how often it was brought to rest */
+	uint64_t events;      /* since load, or the rest, began */
+	uint64_t load_steps;  /* of w->steps, when load began */
+	struct world *before; /* the life before this one, or NULL */
+	struct world *after;  /* the life after this one, or NULL */
+	struct stray strays[STRAYS_MAX];
+	unsigned n_strays;
+	unsigned strays_sent; /* into the life after this one */
+	uint64_t digest;      /* of all that happened */
+	struct transcript *transcript;
+	struct figures *figures; /* summed over worlds and seeds */
+	struct failure failure;
 };
 
-void world_init(struct world *w, const struct options *options);
+/* Memory for `room` members and the pages of options. */
+void world_init(struct world *w, const struct options *options, unsigned room);
 void world_free(struct world *w);
 
-/* Runs one seed from an empty rack to rest. False if an invariant was violated: w->failure says
- * which. */
-bool world_run(struct world *w, uint64_t seed, enum transcript_mode mode);
+/* Sets threads, devices and troubles going. */
+void world_begin(struct world *w);
+/* When this world's next event is due, ns. */
+uint64_t world_due(const struct world *w);
+/* Its next event, or what follows when there is none any more. False: it has come to its end, or an
+ * invariant was violated: w->failure says which. */
+bool world_turn(struct world *w);
+/* Adds this life's counters to the figures. */
+void world_gather(struct world *w);
+
+/* Members that are neither dead nor have said LOST. */
+dsm_set world_living(const struct world *w);
 
 /* Notes the first violation of a seed; the run ends at the next chance. page -1: no page. */
 void world_fail(struct world *w, const char *invariant, int page, const char *fmt, ...)
@@ -142,8 +181,8 @@ static inline uint64_t member_bit(unsigned m)
 
 #define world_say(w, ...)                                                                          \
 	do {                                                                                       \
-		if ((w)->transcript.mode != TRANSCRIPT_OFF)                                        \
-			transcript_add(&(w)->transcript, __VA_ARGS__);                             \
+		if ((w)->transcript->mode != TRANSCRIPT_OFF)                                       \
+			transcript_add((w)->transcript, (w)->name, __VA_ARGS__);                   \
 	} while (0)
 
 #endif
