@@ -13,7 +13,7 @@
 	  "were sent")                                                                             \
 	X(REORDER, reorder, "messages of different pairs overtake each other")                     \
 	X(CRASH, crash,                                                                            \
-	  "a cell dies, what it sent arrives in part, the others learn it one by one")           \
+	  "a cell dies, what it sent arrives in part, the others learn it one by one")             \
 	X(EVICT, evict, "pages and copies are given back at any time")                             \
 	X(EPOCH, epoch, "messages of another epoch turn up; so do events the core has to refuse")  \
 	X(SLOW, slow, "members stop between two effects, threads and timers come late")            \
