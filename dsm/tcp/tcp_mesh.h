@@ -13,7 +13,7 @@
 #include "proto/hello_stream.h"
 
 enum {
-	MESH_HELLO_MS = 2000,
+	MESH_HELLO_MS = 5000,
 	MESH_RETRY_MS = 30,
 	MESH_STRANGERS_MAX = 64,
 	MESH_FDS_MAX = 2 + DSM_MEMBERS_MAX + MESH_STRANGERS_MAX,

@@ -21,7 +21,7 @@ enum {
 	VICTIMS_PAGE = 100,   /* the first of those only the victim has */
 	UNTOUCHED_PAGE = 200, /* to 200 + homes: nobody touched them */
 	START = 1000,	      /* counters begin here: a zero is a lie */
-	HEARD_WITHIN_MS = 5000,
+	HEARD_WITHIN_MS = 5 * 4000, /* five times the longest silence allowed */
 	WATCH_MS = 600,
 };
 
@@ -178,7 +178,7 @@ static void a_killed_member_ends_the_space(void)
 
 static void a_silent_member_is_lost(void)
 {
-	const struct rack_config config = {.pages = space.pages, .silence_ms = 1000};
+	const struct rack_config config = {.pages = space.pages, .silence_ms = 4000};
 	struct rack *rack = bring_to_work(&config);
 
 	if (!rack)
