@@ -5,14 +5,13 @@
  * to unpack, which is packed and unpacked again.
  */
 #include <assert.h>
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/base/crc32c.h"
 #include "proto/control.h"
 #include "proto/frame.h"
 #include "proto/ids.h"
+#include "tests/fuzz/frames.h"
 #include "tests/fuzz/fuzz.h"
 
 static void try_message(uint16_t type, const uint8_t *data, size_t size)
@@ -21,6 +20,7 @@ static void try_message(uint16_t type, const uint8_t *data, size_t size)
 	uint8_t *packed;
 	size_t n;
 
+	assert(ctl_type_name(type));
 	if (ctl_unpack(type, data, size, &first, NULL))
 		return;
 	n = protobuf_c_message_get_packed_size(first);
@@ -33,23 +33,6 @@ static void try_message(uint16_t type, const uint8_t *data, size_t size)
 	ctl_free(first);
 }
 
-static void repair(uint8_t *bytes, size_t size)
-{
-	struct frame_header header;
-	size_t length;
-
-	if (size < sizeof(header))
-		return;
-	memcpy(&header, bytes, sizeof(header));
-	length = le32toh(header.length);
-	if (length > size - sizeof(header))
-		return;
-	header.checksum = 0;
-	header.checksum =
-		htole32(crc32c(crc32c(0, &header, sizeof(header)), bytes + sizeof(header), length));
-	memcpy(bytes, &header, sizeof(header));
-}
-
 static void try_stream(uint8_t *bytes, size_t size)
 {
 	for (uint32_t sequence = 1;; sequence++) {
@@ -57,7 +40,7 @@ static void try_stream(uint8_t *bytes, size_t size)
 		struct frame f;
 		int rc;
 
-		repair(bytes, size);
+		frames_repair(bytes, size);
 		rc = frame_decode(bytes, size, sequence, &f, &used, &need, NULL);
 		assert(need <= sizeof(struct frame_header) + FRAME_PAYLOAD_MAX);
 		if (rc == ERR_BUSY)
@@ -148,6 +131,25 @@ static void put_message(fuzz_put put, uint16_t type, const ProtobufCMessage *m)
 	put(input, length);
 }
 
+/* One frame, then the same with one thing wrong each. */
+static void put_headers(fuzz_put put)
+{
+	static const uint8_t places[] = {0,  7, 8, 10,
+					 11, 16}; /* magic, length, type, version,
+						     reserved, sequence */
+	uint8_t input[64] = {0};
+	size_t n = 1 + frame_encode(input + 1, CTL_TYPE_FRAG_RUN, 0, 1, NULL, 0);
+
+	for (size_t i = 0; i < sizeof(places); i++) {
+		input[1 + places[i]] ^= 0x40;
+		put(input, n);
+		input[1 + places[i]] ^= 0x40;
+	}
+	put(input, n - 5);
+	input[1 + 4] = 9; /* announces more than comes */
+	put(input, n);
+}
+
 void fuzz_seeds(fuzz_put put)
 {
 	Cellular__FragReport report = CELLULAR__FRAG_REPORT__INIT;
@@ -159,4 +161,6 @@ void fuzz_seeds(fuzz_put put)
 	put_message(put, CTL_TYPE_FRAG_START, &a_start()->base);
 	put_message(put, CTL_TYPE_FRAG_REPORT, &report.base);
 	put_message(put, CTL_TYPE_CTL_REQUEST, &request.base);
+	put_message(put, 99, &request.base); /* a type nobody knows */
+	put_headers(put);
 }

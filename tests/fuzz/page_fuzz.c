@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t pages;
 	int rc;
 
+	assert(page_type_name(size ? data[0] : 0));
 	if (size < 2 + sizeof(w))
 		return 0;
 	members = (uint8_t)(1 + data[0] % DSM_MEMBERS_MAX);
@@ -48,23 +49,52 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
+static void put_header(fuzz_put put, const struct page_wire *w)
+{
+	uint8_t input[2 + sizeof(*w)] = {3, 20};
+
+	memcpy(input + 2, w, sizeof(*w));
+	put(input, sizeof(input));
+}
+
+static struct page_wire header_of(uint8_t type)
+{
+	bool data = type == PAGE_GRANT || type == PAGE_PUT;
+	struct dsm_msg m = {
+		.type = type, .requester = {1}, .page = {77}, .pages = 1, .version = 3, .txn = 9};
+	struct page_wire w;
+
+	m.flags = data			  ? PAGE_FLAG_DATA | PAGE_FLAG_OWNER
+		  : type > PAGE_TYPE_LAST ? PAGE_FLAG_OPTIONAL
+					  : 0;
+	page_encode(&w, &m, SEQUENCE, data ? DSM_PAGE_SIZE : 0);
+	return w;
+}
+
+#define BAD(of, change)                                                                            \
+	do {                                                                                       \
+		struct page_wire w = header_of(of);                                                \
+		change;                                                                            \
+		put_header(put, &w);                                                               \
+	} while (0)
+
 void fuzz_seeds(fuzz_put put)
 {
-	for (uint8_t type = 1; type <= PAGE_TYPE_LAST + 1; type++) {
-		uint8_t input[2 + sizeof(struct page_wire)] = {3, 20};
-		struct dsm_msg m = {.type = type,
-				    .requester = {1},
-				    .page = {77},
-				    .pages = 1,
-				    .version = 3,
-				    .txn = 9};
-		bool data = type == PAGE_GRANT || type == PAGE_PUT;
-
-		m.flags = data			  ? PAGE_FLAG_DATA | PAGE_FLAG_OWNER
-			  : type > PAGE_TYPE_LAST ? PAGE_FLAG_OPTIONAL
-						  : 0;
-		page_encode((struct page_wire *)(input + 2), &m, SEQUENCE,
-			    data ? DSM_PAGE_SIZE : 0);
-		put(input, sizeof(input));
-	}
+	for (uint8_t type = 1; type <= PAGE_TYPE_LAST + 1; type++)
+		BAD(type, (void)0);
+	BAD(PAGE_GET_S, w.magic = 0);
+	BAD(PAGE_GET_S, w.version = PAGE_VERSION_MAX + 1);
+	BAD(PAGE_GET_S, w.sequence++);
+	BAD(PAGE_GET_S, w.bytes = UINT32_MAX);
+	BAD(PAGE_GET_S, w.reserved[0] = 1);
+	BAD(PAGE_GET_S, w.type = 0);
+	BAD(PAGE_GET_S, w.flags = PAGE_FLAG_DATA);
+	BAD(PAGE_GRANT, w.flags |= PAGE_FLAG_ZERO);
+	BAD(PAGE_GET_S, w.requester = 4);
+	BAD(PAGE_GET_S, w.acks = 4);
+	BAD(PAGE_GET_S, w.pages = 0);
+	BAD(PAGE_GET_S, w.pages = PAGE_RUN_MAX + 1);
+	BAD(PAGE_GET_S, w.page = UINT64_MAX);
+	BAD(PAGE_GET_S, w.bytes = 1);
+	BAD(PAGE_POST, w.bytes = POST_BYTES_MAX + 1);
 }

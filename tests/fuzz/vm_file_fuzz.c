@@ -7,6 +7,7 @@
 #include "controller/cli/vm_file.h"
 #include "proto/base/text.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/controller/cli/vm_file_cases.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -27,12 +28,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 void fuzz_seeds(fuzz_put put)
 {
-	static const char whole[] = "name: demo\nguest: hello.elf\nargs: [one, two]\nfiles:\n"
-				    "  - {name: text, path: words.txt}\nmemory: 256MiB\nvcpus: 3\n"
-				    "placement:\n  - {cell: cell0, vcpus: [0, 1]}\n"
-				    "  - cell: cell1\n    vcpus:\n      - 2\non-exit: preserve\n";
-	static const char small[] = "{name: a, guest: /g, memory: 2MiB, vcpus: 1}";
+	static const char *const others[] = {
+		"{name: a, guest: /g, memory: 2MiB, vcpus: 1}",
+		"",
+		"just a word",
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+		"{a: {b: {c: {d: {e: {f: {g: {h: {i: {j: {k: {l: 1}}}}}}}}}}}}",
+		"? {a: b}\n: c\n",
+		"name: \"\\x1b\"\n",
+		"key: [unclosed\n",
+	};
 
-	put(whole, sizeof(whole) - 1);
-	put(small, sizeof(small) - 1);
+	put(vm_file_good, strlen(vm_file_good));
+	for (size_t i = 0; i < sizeof(vm_file_mistakes) / sizeof(vm_file_mistakes[0]); i++) {
+		char *text = vm_file_with(&vm_file_mistakes[i]);
+
+		put(text, strlen(text));
+		free(text);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		put(others[i], strlen(others[i]));
 }
