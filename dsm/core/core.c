@@ -63,23 +63,37 @@ size_t dsm_core_bytes(const struct dsm_core_config *config)
 	return config_good(config) ? layout_of(config).total : 0;
 }
 
-struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *config)
+size_t dsm_core_fixed_bytes(const struct dsm_core_config *config)
+{
+	return config_good(config) ? layout_of(config).holders : 0;
+}
+
+struct dsm_core *dsm_core_attach(void *memory, const struct dsm_core_config *config)
 {
 	struct dsm_core *core = memory;
 	uint8_t *base = memory;
-	struct layout l;
+	struct layout l = layout_of(config);
 
-	if (!config_good(config))
-		return NULL;
-	l = layout_of(config);
 	core->config = *config;
-	core->armed = UINT64_MAX;
-	core->pool = (uint32_t)config->members * DSM_TXN_MAX;
+	core->out = NULL;
+	core->journal = NULL;
 	core->waiting = (void *)(base + l.waiting);
 	core->deferred = (void *)(base + l.deferred);
 	core->heap = (void *)(base + l.heap);
 	core->holders = (void *)(base + l.holders);
 	core->homes = (void *)(base + l.homes);
+	return core;
+}
+
+struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *config)
+{
+	struct dsm_core *core;
+
+	if (!config_good(config))
+		return NULL;
+	core = dsm_core_attach(memory, config);
+	core->armed = UINT64_MAX;
+	core->pool = (uint32_t)config->members * DSM_TXN_MAX;
 	for (uint32_t i = 0; i < core->pool; i++)
 		core->heap[i] = (uint16_t)i;
 	for (int i = 0; i < DSM_TXN_MAX; i++)
@@ -99,8 +113,10 @@ struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page)
 struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint32_t page)
 {
 	size_t chunk = page / DSM_CHUNK_PAGES / core->config.members;
+	struct dsm_home *e = &core->homes[chunk * DSM_CHUNK_PAGES + page % DSM_CHUNK_PAGES];
 
-	return &core->homes[chunk * DSM_CHUNK_PAGES + page % DSM_CHUNK_PAGES];
+	dsm_touch(core, e, sizeof(*e));
+	return e;
 }
 
 bool dsm_is_local(const struct dsm_core *core, uint64_t page, uint64_t pages)

@@ -15,6 +15,7 @@
  *	recv_put.c    eviction: PUT and DROP at home, PUT_ACK at the evictor
  *	hold.c        requests held back for a bounded time
  *	holder.c      states of a page here: legal moves, what each state guarantees
+ *	journal.c     the last events and the state they began from, for a replay
  *
  * The rules (R1 ...) are those of dsm/PROTOCOL.md. Page numbers inside have 32 bits: a space has
  * fewer than 2^32 pages. Threads: as in core.h, one thread a core; nothing here is shared.
@@ -115,12 +116,13 @@ struct dsm_acquire {
 struct dsm_core {
 	struct dsm_core_config config;
 	struct dsm_core_stats stats;
-	struct dsm_effects *out;  /* of the step under way */
-	uint64_t now;		  /* ns */
-	uint64_t armed;		  /* deadline the adapter knows; UINT64_MAX: none */
-	bool ended;		  /* no effect any more */
-	bool ending;		  /* this step ends the space ... */
-	struct member_id culprit; /* ... because of this member */
+	struct dsm_effects *out;     /* of the step under way */
+	struct dsm_journal *journal; /* NULL: nothing is recorded */
+	uint64_t now;		     /* ns */
+	uint64_t armed;		     /* deadline the adapter knows; UINT64_MAX: none */
+	bool ended;		     /* no effect any more */
+	bool ending;		     /* this step ends the space ... */
+	struct member_id culprit;    /* ... because of this member */
 	uint32_t reason;
 	struct member_id blame; /* who sent what this step handles */
 
@@ -160,12 +162,35 @@ static inline dsm_set dsm_bit(uint8_t member)
 	return (dsm_set)1 << member;
 }
 
+/* ---- journal.c ---- */
+
+void dsm_journal_event(struct dsm_core *core, const struct dsm_event *event);
+/* The step is over. */
+void dsm_journal_effects(struct dsm_core *core);
+/* An entry of the tables is about to be read, and perhaps changed. */
+void dsm_journal_touch(const struct dsm_core *core, const void *entry, size_t bytes);
+
+/* Whoever hands out an entry of the tables says so here. */
+static inline void dsm_touch(const struct dsm_core *core, const void *entry, size_t bytes)
+{
+	if (core->journal)
+		dsm_journal_touch(core, entry, bytes);
+}
+
 static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page)
 {
-	return &core->holders[page];
+	struct dsm_holder *h = &core->holders[page];
+
+	dsm_touch(core, h, sizeof(*h));
+	return h;
 }
 
 /* ---- core.c ---- */
+
+/* Bytes of a core's memory before its tables; 0: config is out of range. */
+size_t dsm_core_fixed_bytes(const struct dsm_core_config *config);
+/* Sets the pointers of a core that lies in `memory`; config is in range. */
+struct dsm_core *dsm_core_attach(void *memory, const struct dsm_core_config *config);
 
 struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
 /* Only for pages whose home is here. */

@@ -223,6 +223,8 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 	if (core->ended)
 		return;
 	core->out = out;
+	if (core->journal)
+		dsm_journal_event(core, event);
 	core->blame = core->config.self;
 	if (event->now > core->now)
 		core->now = event->now;
@@ -234,5 +236,7 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 		arm_timer(core);
 	if (core->ending)
 		end_step(core);
+	if (core->journal)
+		dsm_journal_effects(core);
 	core->out = NULL;
 }
