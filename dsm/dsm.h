@@ -41,6 +41,10 @@ struct dsm_config {
 	const char *listen;  /* data address of this member, "ip:0" */
 	uint32_t hold_us;    /* 0: 200 */
 	uint32_t silence_ms; /* 0: 3000: a member silent for so long is lost */
+	/* Flight recorder: a file of shared memory (memfd_create) that keeps the last events of
+	 * this member (dsm/core/journal.h), to be read by whoever holds it, also after this
+	 * process is gone. 0: none. Stays the caller's; not used after dsm_open. */
+	int recorder;
 
 	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */

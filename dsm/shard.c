@@ -8,7 +8,9 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
+#include "dsm/core/journal.h"
 #include "proto/base/fd.h"
 
 enum {
@@ -44,6 +46,22 @@ static int open_mem(struct shard *s, struct err *e)
 	return s->mem_ops->open(&config, &s->mem, e);
 }
 
+static int open_recorder(struct shard *s, const struct dsm_core_config *config, struct err *e)
+{
+	size_t bytes = dsm_journal_bytes(config, DSM_JOURNAL_EVENTS);
+
+	if (ftruncate(s->config.recorder, (off_t)bytes))
+		return err_sys(e, errno, "make room for the flight recorder");
+	s->journal = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->config.recorder, 0);
+	if (s->journal == MAP_FAILED) {
+		s->journal = NULL;
+		return err_sys(e, errno, "map the flight recorder");
+	}
+	s->journal_bytes = bytes;
+	dsm_core_record(s->core, s->journal, DSM_JOURNAL_EVENTS);
+	return ERR_OK;
+}
+
 static int open_core(struct shard *s, struct err *e)
 {
 	struct dsm_core_config config = {
@@ -73,7 +91,7 @@ static int open_core(struct shard *s, struct err *e)
 		release(memory, s->core_bytes);
 		return err_set(e, ERR_INVALID, "the core refuses this space");
 	}
-	return ERR_OK;
+	return s->config.recorder ? open_recorder(s, &config, e) : ERR_OK;
 }
 
 static int open_tables(struct shard *s, struct err *e)
@@ -187,6 +205,7 @@ void shard_close(struct shard *s)
 	release(s->here, bitmap_bytes(s));
 	release(s->own, bitmap_bytes(s));
 	release(s->core, s->core_bytes);
+	release(s->journal, s->journal_bytes);
 	free(s);
 }
 

@@ -65,6 +65,8 @@ struct shard {
 	struct transport *transport;
 	struct dsm_core *core;
 	size_t core_bytes;
+	void *journal; /* the core's flight recorder, or NULL */
+	size_t journal_bytes;
 	struct command_queue *commands;
 
 	pthread_t thread;

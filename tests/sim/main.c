@@ -2,11 +2,13 @@
 /* cellsim: see tests/sim/README.md. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "dsm/core/bug.h"
 #include "proto/base/err.h"
 #include "tests/sim/options.h"
+#include "tests/sim/replay.h"
 #include "tests/sim/report.h"
 #include "tests/sim/rack.h"
 
@@ -150,6 +152,8 @@ int main(int argc, char **argv)
 	static struct rack rack;
 	static struct report figures;
 	struct options options;
+	if (argc > 1 && !strcmp(argv[1], "--replay"))
+		return replay_main(argc - 2, argv + 2);
 	if (options_parse(&options, argc, argv))
 		return EXIT_USAGE;
 	if (options.help || options.list_bugs) {

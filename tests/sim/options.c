@@ -36,6 +36,7 @@ static const char *const fault_names[] = {
 void options_usage(void)
 {
 	puts("usage: cellsim [OPTION]...\n"
+	     "       cellsim --replay FILE...  (flight recordings; --replay alone tells more)\n"
 	     "Runs the coherence core of a whole rack in one thread and checks it after every "
 	     "step.\n\n"
 	     "  --members N     members of the space, 1..64 (4)\n"

@@ -18,6 +18,13 @@ const char *say_effect_name(int type)
 	return type >= 0 && type <= DSM_FX_LOST ? names[type] : "?";
 }
 
+const char *say_event_name(int type)
+{
+	static const char *const names[] = {"fault",   "message", "timer", "lost",
+					    "acquire", "release", "evict"};
+	return type >= 0 && type <= DSM_EV_EVICT ? names[type] : "?";
+}
+
 static void say_map(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
 {
 	const char *right = fx->writable ? "writable" : "read-only";
@@ -81,10 +88,8 @@ static void say_message(struct world *w, unsigned m, const struct dsm_event *eve
 void say_event(struct world *w, unsigned m, const struct dsm_event *event,
 	       const struct letter *letter)
 {
-	static const char *const names[] = {"fault",   "message", "timer", "lost",
-					    "acquire", "release", "evict"};
 	const struct member *mb = &w->members[m];
-	const char *name = names[event->type];
+	const char *name = say_event_name(event->type);
 	switch (event->type) {
 	case DSM_EV_MSG:
 		say_message(w, m, event, letter->data);

@@ -17,6 +17,7 @@ void say_event(struct world *w, unsigned m, const struct dsm_event *event,
 	       const struct letter *letter);
 void say_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx);
 
+const char *say_event_name(int type);
 const char *say_effect_name(int type);
 
 #endif

@@ -35,7 +35,8 @@ static void record(struct recorded *r, unsigned seed)
 	CU_ASSERT_FATAL(r->bytes > 0);
 	for (int m = 0; m < MEMBERS; m++) {
 		r->block[m] = aligned_alloc(64, r->bytes);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(r->block[m]);
+		if (!r->block[m])
+			abort();
 		memset(r->block[m], 0, r->bytes);
 		dsm_core_record(r->rack->core[m], r->block[m], EVENTS);
 	}
@@ -107,6 +108,17 @@ static const struct dsm_journal *opened(const struct recorded *r, int m)
 	return j;
 }
 
+static bool same_entry(const struct dsm_core *a, const struct dsm_core *b, struct gpage page)
+{
+	struct dsm_dir x = {0}, y = {0};
+
+	if (dsm_core_state(a, page) != dsm_core_state(b, page) ||
+	    dsm_core_dir(a, page, &x) != dsm_core_dir(b, page, &y))
+		return false;
+	return x.busy == y.busy && member_eq(x.owner, y.owner) && x.sharers == y.sharers &&
+	       x.version == y.version && x.queued == y.queued;
+}
+
 static bool same_state(const struct recorded *r, int m, const struct dsm_core *copy)
 {
 	const struct dsm_core *core = r->rack->core[m];
@@ -119,16 +131,9 @@ static bool same_state(const struct recorded *r, int m, const struct dsm_core *c
 		if (memcmp(&a, &b, sizeof(a)) != 0)
 			return false;
 	}
-	for (int i = 0; i < USED; i++) {
-		const struct gpage page = {used[i]};
-		struct dsm_dir da = {0}, db = {0};
-
-		if (dsm_core_dir(core, page, &da) != dsm_core_dir(copy, page, &db) ||
-		    memcmp(&da, &db, sizeof(da)) != 0)
+	for (int i = 0; i < USED; i++)
+		if (!same_entry(core, copy, (struct gpage){used[i]}))
 			return false;
-		if (dsm_core_state(core, page) != dsm_core_state(copy, page))
-			return false;
-	}
 	return dsm_core_pending(core) == dsm_core_pending(copy);
 }
 

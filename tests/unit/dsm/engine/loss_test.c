@@ -18,9 +18,9 @@
 enum {
 	VICTIM = 2,
 	HOT_PAGES = 12,
-	VICTIMS_PAGE = 100,   /* the first of those only the victim has */
-	UNTOUCHED_PAGE = 200, /* to 200 + homes: nobody touched them */
-	START = 1000,	      /* counters begin here: a zero is a lie */
+	VICTIMS_PAGE = 100,	    /* the first of those only the victim has */
+	UNTOUCHED_PAGE = 200,	    /* to 200 + homes: nobody touched them */
+	START = 1000,		    /* counters begin here: a zero is a lie */
 	HEARD_WITHIN_MS = 5 * 4000, /* five times the longest silence allowed */
 	WATCH_MS = 600,
 };

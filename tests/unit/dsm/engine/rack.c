@@ -74,6 +74,7 @@ static int open_space(struct rack_member *m)
 		.context = m,
 		.lost = on_lost,
 		.post = c->post,
+		.recorder = c->recorder ? c->recorder[m->self] : 0,
 	};
 
 	memcpy(config.local, c->local, sizeof(config.local));

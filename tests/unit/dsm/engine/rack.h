@@ -51,6 +51,7 @@ struct rack_config {
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX];
 	const struct mem_ops *mem; /* NULL: mem_uffd */
+	const int *recorder;	   /* flight recorder of each member, or NULL: none */
 	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
 	bool wrong_key; /* the last member has another key */
 	int connect_ms; /* 0: RACK_TIMEOUT_MS */
