@@ -93,7 +93,7 @@ static int connect_space(struct rack_member *m)
 	if (!rack_wait(rack, &rack->published, m->members))
 		return ERR_TIMEOUT;
 	for (uint8_t i = 0; i < m->members; i++)
-		peers[i] = rack->address[i];
+		peers[i] = m->config->route ? m->config->route(m, i) : rack->address[i];
 	m->base = dsm_base(m->dsm);
 	return dsm_connect(m->dsm, peers,
 			   m->config->connect_ms ? m->config->connect_ms : RACK_TIMEOUT_MS, -1,

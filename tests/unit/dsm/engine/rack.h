@@ -44,6 +44,8 @@ struct rack {
 	atomic_ullong counter[RACK_COUNTERS];
 };
 
+struct rack_member;
+
 struct rack_config {
 	uint64_t pages;
 	uint32_t silence_ms;
@@ -53,6 +55,9 @@ struct rack_config {
 	const struct mem_ops *mem; /* NULL: mem_uffd */
 	const int *recorder;	   /* flight recorder of each member, or NULL: none */
 	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
+	/* Where member `self` dials `to`, if not at the address `to` gave; NULL: there. In the
+	 * member's process, when all addresses are known. */
+	const char *(*route)(const struct rack_member *m, uint8_t to);
 	bool wrong_key; /* the last member has another key */
 	int connect_ms; /* 0: RACK_TIMEOUT_MS */
 	bool may_fail_to_connect;
