@@ -9,10 +9,10 @@ struct mix {
 	uint8_t read, write, counter, token;
 };
 
-/* Even, hot, scattered, readers, atomics. */
+/* Even, hot, scattered, readers, atomics, orders. */
 static const struct mix mixes[] = {
 	{30, 30, 30, 20, 10}, {95, 20, 50, 10, 10}, {0, 40, 50, 4, 2},
-	{20, 80, 8, 6, 2},    {50, 8, 8, 50, 20},
+	{20, 80, 8, 6, 2},    {50, 8, 8, 50, 20},   {50, 4, 4, 4, 0},
 };
 
 enum { MIXES = sizeof(mixes) / sizeof(mixes[0]) };

@@ -253,15 +253,16 @@ static void read_pair(struct torture_worker *w, unsigned worker, uint32_t pair)
 
 void torture_pair_touch(struct torture_worker *w)
 {
-	uint32_t pair = torture_random(w, TORTURE_PAIRS);
-
-	uint32_t n = torture_random(w, 3) ? 0 : 1 + torture_random(w, PAIRS_MAX);
+	uint32_t pair = torture_random(w, TORTURE_PAIRS), n = 1 + torture_random(w, PAIRS_MAX);
+	unsigned worker = torture_random(w, w->t->config.workers);
+	bool write = torture_random(w, 3) == 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		write_pair(w, pair);
-	if (!n)
-		read_pair(w, torture_random(w, w->t->config.workers), pair);
-	w->did.orders++;
+		if (write)
+			write_pair(w, pair);
+		else
+			read_pair(w, worker, pair);
+	w->did.orders += n;
 }
 
 static void check_pairs(struct torture_worker *w)
