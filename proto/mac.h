@@ -18,6 +18,10 @@ enum { MAC_BYTES = 32 };
 bool mac_make(const uint8_t *key, size_t key_bytes, const void *text, size_t n,
 	      uint8_t mac[MAC_BYTES]);
 
+/* libcrypto reads its configuration file when first used: makes it do so now, for a process that
+ * is about to lose sight of files. false: it does not work. */
+bool mac_prepare(void);
+
 /* In constant time. */
 bool mac_equal(const uint8_t a[MAC_BYTES], const uint8_t b[MAC_BYTES]);
 

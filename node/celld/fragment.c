@@ -153,6 +153,7 @@ void fragment_reap(struct fragment *f)
 		return;
 	assert(pid == f->pid); /* nobody else reaps our children */
 	f->reaped = true;
+	vm_uids_give_back(f->config->uids, &f->uid);
 	f->phase = FRAGMENT_LEAVING;
 	uv_timer_start(&f->timer, timer_fired, LINK_END_MS, 0);
 	end_if_over(f);
@@ -280,13 +281,19 @@ static const struct link_ops link_ops = {
 
 static int start_process(struct fragment *f, int *control, struct err *e)
 {
+	struct spawn_rights rights = {.keep = f->config->keep_rights};
 	struct spawned child;
-	int rc;
+	int rc = vm_uids_take(f->config->uids, &f->uid, e);
 
-	snprintf(f->log, sizeof(f->log), "%s/vm-%" PRIu64 ".log", f->config->run, f->vm_id);
-	rc = spawn_vm(f->config->program, f->log, &child, e);
 	if (rc)
 		return rc;
+	rights.uid = f->uid;
+	snprintf(f->log, sizeof(f->log), "%s/vm-%" PRIu64 ".log", f->config->run, f->vm_id);
+	rc = spawn_vm(f->config->program, &rights, f->log, &child, e);
+	if (rc) {
+		vm_uids_give_back(f->config->uids, &f->uid);
+		return rc;
+	}
 	f->pid = child.pid;
 	*control = child.control;
 	rc = guard_start(&f->guard, f->config->loop, child.uffd, e);
@@ -294,6 +301,7 @@ static int start_process(struct fragment *f, int *control, struct err *e)
 		return ERR_OK;
 	kill(child.pid, SIGKILL);
 	waitpid(child.pid, NULL, 0);
+	vm_uids_give_back(f->config->uids, &f->uid);
 	close(child.control);
 	unlink(f->log);
 	return rc;

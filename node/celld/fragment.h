@@ -27,6 +27,7 @@
 #include "node/celld/console.h"
 #include "node/celld/guard.h"
 #include "node/celld/reason.h"
+#include "node/celld/vm_uids.h"
 #include "proto/control.pb-c.h"
 #include "proto/ids.h"
 #include "proto/link.h"
@@ -53,11 +54,13 @@ struct fragment_config {
 	uv_loop_t *loop;
 	const struct fragment_ops *ops;
 	void *context;
-	const char *cell;    /* name of this cell; outlives the fragment, as do the next three */
-	const char *program; /* cell-vm */
-	const char *run;     /* directory of logs */
-	const char *data;    /* IP the fragment shall listen on */
-	unsigned start_ms;   /* a fragment that does not listen within this time is ended */
+	const char *cell;     /* name of this cell; outlives the fragment, as do the next three */
+	const char *program;  /* cell-vm */
+	const char *run;      /* directory of logs */
+	const char *data;     /* IP the fragment shall listen on */
+	struct vm_uids *uids; /* outlives the fragment, too */
+	bool keep_rights;     /* no sandbox */
+	unsigned start_ms;    /* a fragment that does not listen within this time is ended */
 };
 
 struct fragment {
@@ -79,6 +82,7 @@ struct fragment {
 	bool forget; /* the record is not wanted after the end */
 
 	pid_t pid; /* stays in the record */
+	uid_t uid; /* of config->uids; 0: none, or given back */
 	bool reaped;
 	int wait_status;
 	bool asked;		/* fragment_quit was called: the end is no surprise */

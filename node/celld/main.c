@@ -171,6 +171,8 @@ static int serve(struct celld *d, struct err *e)
 					       .program = d->program,
 					       .run = d->options.run,
 					       .data = d->options.data,
+					       .uids = &d->options.uids,
+					       .keep_rights = d->options.no_sandbox,
 					       .start_ms = d->options.start_ms};
 	char line[CELL_NAME_MAX + 16];
 	int rc;
@@ -195,12 +197,28 @@ static int serve(struct celld *d, struct err *e)
 	return rc;
 }
 
+/* What a fragment can give up depends on what celld may do. */
+static void say_rights(struct celld *d)
+{
+	struct vm_uids *u = &d->options.uids;
+
+	if (d->options.no_sandbox)
+		u->n = 0;
+	if (d->options.no_sandbox)
+		log_warning("fragments keep all rights of celld (--no-sandbox)");
+	else if (vm_uids_possible(u))
+		log_info("fragments run as uid %u to %u", u->first, u->first + u->n - 1);
+	else
+		log_warning("no right to change uids: fragments run as uid %u", geteuid());
+}
+
 static int run(struct celld *d, struct err *e)
 {
 	int rc = preflight(d, e);
 
 	if (rc)
 		return rc;
+	say_rights(d);
 	rc = run_dir_open(d->options.run, &d->lock, e);
 	if (rc)
 		return rc;

@@ -20,6 +20,8 @@ static const struct option long_options[] = {
 	{"ready-file", required_argument, NULL, 'f'},
 	{"cell-vm", required_argument, NULL, 'v'},
 	{"start-timeout", required_argument, NULL, 't'},
+	{"vm-uids", required_argument, NULL, 'u'},
+	{"no-sandbox", no_argument, NULL, 'S'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -45,6 +47,8 @@ void options_help(FILE *out)
 	      "  --cell-vm PATH       the monitor (default: cell-vm beside celld)\n"
 	      "  --start-timeout S    a cell-vm that does not listen within S seconds is ended "
 	      "(30)\n"
+	      "  --vm-uids FIRST-LAST users that fragments become, one each (70000-74095)\n"
+	      "  --no-sandbox         fragments keep all rights: for debuggers only\n"
 	      "  --help, --version\n"
 	      "\n"
 	      "SIGTERM ends all fragments and celld. Exit: 0 ok, 1 failed, 2 usage, 3 not found,\n"
@@ -112,6 +116,11 @@ static int take_option(struct celld_options *o, int c, const char *text, const c
 		rc = number("start-timeout", text, START_S_MAX, &o->start_ms, e);
 		o->start_ms *= 1000;
 		return rc;
+	case 'u':
+		return vm_uids_parse(text, &o->uids, e);
+	case 'S':
+		o->no_sandbox = true;
+		return ERR_OK;
 	case 'h':
 		o->help = true;
 		return ERR_OK;
@@ -149,6 +158,7 @@ int options_parse(int argc, char **argv, struct celld_options *out, struct err *
 
 	*out = (struct celld_options){.start_ms = DEFAULT_START_S * 1000};
 	account_default(&out->account);
+	vm_uids_default(&out->uids);
 	optind = 0;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {

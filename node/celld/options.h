@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "node/celld/account.h"
+#include "node/celld/vm_uids.h"
 #include "proto/base/err.h"
 
 struct celld_options {
@@ -18,6 +19,8 @@ struct celld_options {
 	const char *ready_file; /* NULL: none */
 	const char *program;	/* cell-vm; NULL: beside celld */
 	unsigned start_ms;
+	struct vm_uids uids;
+	bool no_sandbox;
 	struct account account;
 	bool help, version; /* one of them was asked for; the rest is not checked */
 };

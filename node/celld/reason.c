@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/celld/reason.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,12 @@ void reason_of_process(struct end_reason *r, int wait_status, int pid, const cha
 {
 	const char *said = words[0] ? "; its last words: " : "";
 
-	if (WIFSIGNALED(wait_status))
+	if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
+		reason_set(r, CELLULAR__END_CAUSE__END_PROCESS_DIED,
+			   "cell-vm (pid %d) on %s was ended by signal %d (%s): it made a system "
+			   "call that its sandbox forbids%s%s",
+			   pid, r->cell, SIGSYS, strsignal(SIGSYS), said, words);
+	else if (WIFSIGNALED(wait_status))
 		reason_set(r, CELLULAR__END_CAUSE__END_PROCESS_DIED,
 			   "cell-vm (pid %d) on %s was ended by signal %d (%s)%s%s", pid, r->cell,
 			   WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)), said, words);

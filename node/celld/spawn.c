@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -67,9 +68,31 @@ static int set_up_child(struct child_fds *fds, pid_t parent)
 	return close_range(FIRST_FREE_FD, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
-static _Noreturn void child(const char *program, struct child_fds fds, pid_t parent)
+enum { WORDS_MAX = 4 };
+
+struct words {
+	char *argv[WORDS_MAX + 1];
+	char uid[16];
+};
+
+static void put_words(const struct spawn_rights *rights, struct words *w)
 {
-	char *const argv[] = {(char *)"cell-vm", NULL};
+	char **next = w->argv;
+
+	*next++ = (char *)"cell-vm";
+	if (rights->keep)
+		*next++ = (char *)"--no-sandbox";
+	if (rights->uid) {
+		snprintf(w->uid, sizeof(w->uid), "%u", rights->uid);
+		*next++ = (char *)"--uid";
+		*next++ = w->uid;
+	}
+	*next = NULL;
+}
+
+static _Noreturn void child(const char *program, char *const *argv, struct child_fds fds,
+			    pid_t parent)
+{
 	int errnum;
 
 	if (set_up_child(&fds, parent) == 0)
@@ -99,11 +122,13 @@ static void close_pair(int pair[2])
 			close(pair[i]);
 }
 
-int spawn_vm(const char *program, const char *log_path, struct spawned *out, struct err *e)
+int spawn_vm(const char *program, const struct spawn_rights *rights, const char *log_path,
+	     struct spawned *out, struct err *e)
 {
 	int control[2] = {-1, -1}, uffd[2] = {-1, -1}, failure[2] = {-1, -1}, log, errnum,
 	    rc = ERR_OK;
 	pid_t parent = getpid(), pid;
+	struct words words;
 
 	log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	if (log < 0)
@@ -114,13 +139,15 @@ int spawn_vm(const char *program, const char *log_path, struct spawned *out, str
 		rc = err_sys(e, errno, "cannot make sockets for cell-vm");
 		goto out;
 	}
+	put_words(rights, &words);
 	pid = fork();
 	if (pid < 0) {
 		rc = err_sys(e, errno, "cannot fork");
 		goto out;
 	}
 	if (pid == 0)
-		child(program, (struct child_fds){log, control[1], uffd[1], failure[1]}, parent);
+		child(program, words.argv, (struct child_fds){log, control[1], uffd[1], failure[1]},
+		      parent);
 	close(failure[1]);
 	failure[1] = -1;
 	errnum = await_exec(failure[0]);

@@ -13,11 +13,18 @@
 #ifndef CELLULAR_CELLD_SPAWN_H
 #define CELLULAR_CELLD_SPAWN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "proto/base/err.h"
 
 enum { SPAWN_FD_CONTROL = 3, SPAWN_FD_UFFD = 4 };
+
+/* What it shall give up itself, once it has opened all it needs (node/vm/sandbox.h). */
+struct spawn_rights {
+	uid_t uid; /* 0: it stays who celld is */
+	bool keep; /* for debuggers: all */
+};
 
 struct spawned {
 	pid_t pid;
@@ -28,6 +35,7 @@ struct spawned {
 /* Blocks until the program runs or could not be started. Call it on the thread that lives as long
  * as celld (the death signal is tied to the thread). NOTFOUND, DENIED, NOMEM, SYS: nothing is left
  * behind. */
-int spawn_vm(const char *program, const char *log_path, struct spawned *out, struct err *e);
+int spawn_vm(const char *program, const struct spawn_rights *rights, const char *log_path,
+	     struct spawned *out, struct err *e);
 
 #endif

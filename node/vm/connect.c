@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "node/vm/control.h"
+#include "node/vm/sandbox.h"
 #include "proto/base/fd.h"
 
 static void *connect_thread(void *context)
@@ -16,6 +17,7 @@ static void *connect_thread(void *context)
 
 	c->rc = vm_connect(c->vm, (const char *const *)c->peer, CONTROL_CONNECT_MS, c->stop_fd,
 			   &c->why);
+	sandbox_common_priority();
 	if (!c->rc && c->load)
 		c->rc = load_copy(c->load, &c->vm->memory, c->vm->tsc_khz, &c->why);
 	__atomic_store_n(&c->over, true, __ATOMIC_RELEASE);

@@ -209,7 +209,10 @@ static int start(struct control *c, const Cellular__FragStart *m, struct err *e)
 		return rc;
 	rc = handover_uffd(c->config.uffd_socket, dsm_uffd(c->vm->dsm), e);
 	fd_close(&c->config.uffd_socket);
-	return rc;
+	/* All is open that takes a right; nothing was looked at that may be hostile. */
+	if (rc || (rc = sandbox_enter(&c->config.sandbox, e)))
+		return rc;
+	return c->load ? load_read(c->load, e) : ERR_OK;
 }
 
 static void take_start(struct control *c, const Cellular__FragStart *m)
@@ -243,10 +246,11 @@ static void connected(struct control *c)
 {
 	struct err e = {0};
 
-	if (connect_finish(&c->connect, &e)) {
+	if (connect_finish(&c->connect, &e) || sandbox_connected(&e)) {
 		fail_start(c, &e);
 		return;
 	}
+	sandbox_common_priority();
 	load_close(c->load);
 	c->load = NULL;
 	c->state = READY;

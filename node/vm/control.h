@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "node/vm/sandbox.h"
 #include "proto/base/err.h"
 
 enum {
@@ -37,6 +38,7 @@ struct control_config {
 	int uffd_socket; /* the userfaultfd goes out here; taken over */
 	int kvm;	 /* /dev/kvm, or -1 and why not */
 	struct err kvm_why;
+	struct sandbox sandbox; /* entered when all is open */
 };
 
 struct control;

@@ -10,6 +10,7 @@
 
 #include "node/vm/boot.h"
 #include "node/vm/elf.h"
+#include "proto/base/fd.h"
 
 #define STRINGS_AT (GUEST_BOOT + DSM_PAGE_SIZE)
 
@@ -17,7 +18,9 @@ enum { COPY_BYTES = 256 << 10 };
 
 struct load {
 	const struct load_config *c;
-	uint8_t *elf; /* the file */
+	int guest; /* the ELF; -1: read */
+	uint64_t guest_bytes;
+	uint8_t *elf; /* its bytes */
 	struct elf_image image;
 	int fd[GUEST_FILES_MAX]; /* input files */
 	struct guest_boot boot;
@@ -66,26 +69,29 @@ static int read_all(int fd, const char *path, void *out, size_t n, struct err *e
 	return ERR_OK;
 }
 
-static int open_elf(struct load *l, struct err *e)
+static int open_guest(struct load *l, struct err *e)
 {
-	const char *path = l->c->guest;
-	uint64_t bytes = 0;
-	int fd = -1, rc;
+	int rc = open_regular(l->c->guest, &l->guest, &l->guest_bytes, e);
 
-	if ((rc = open_regular(path, &fd, &bytes, e)))
-		return err_wrap(e, rc, "guest");
-	if (bytes > LOAD_ELF_MAX) {
-		close(fd);
-		return err_set(e, ERR_TOOBIG, "guest %s: larger than %d MiB", path,
-			       LOAD_ELF_MAX >> 20);
-	}
-	l->elf = malloc(bytes + 1);
-	rc = l->elf ? read_all(fd, path, l->elf, bytes, e)
-		    : err_set(e, ERR_NOMEM, "%s: no memory", path);
-	close(fd);
 	if (rc)
 		return err_wrap(e, rc, "guest");
-	rc = elf_parse(l->elf, bytes, (struct gpa){GUEST_IMAGE}, &l->image, e);
+	if (l->guest_bytes > LOAD_ELF_MAX)
+		return err_set(e, ERR_TOOBIG, "guest %s: larger than %d MiB", l->c->guest,
+			       LOAD_ELF_MAX >> 20);
+	return ERR_OK;
+}
+
+static int read_elf(struct load *l, struct err *e)
+{
+	const char *path = l->c->guest;
+	int rc;
+
+	l->elf = malloc(l->guest_bytes + 1);
+	rc = l->elf ? read_all(l->guest, path, l->elf, l->guest_bytes, e)
+		    : err_set(e, ERR_NOMEM, "%s: no memory", path);
+	if (rc)
+		return err_wrap(e, rc, "guest");
+	rc = elf_parse(l->elf, l->guest_bytes, (struct gpa){GUEST_IMAGE}, &l->image, e);
 	return rc ? err_wrap(e, rc, "guest %s", path) : ERR_OK;
 }
 
@@ -111,27 +117,34 @@ static uint64_t page_up(uint64_t v)
 	return (v + DSM_PAGE_SIZE - 1) & -(uint64_t)DSM_PAGE_SIZE;
 }
 
-static int plan_file(struct load *l, unsigned i, uint64_t *at, struct err *e)
+static int open_file(struct load *l, unsigned i, struct err *e)
 {
 	const struct load_file *f = &l->c->file[i];
 	struct guest_file *g = &l->boot.file[i];
-	uint64_t bytes = 0;
-	int fd = -1, rc;
+	int fd, rc;
 
 	if (!*f->name || strlen(f->name) >= sizeof(g->name))
 		return err_set(e, ERR_INVALID, "name of file %u: empty, or longer than %d bytes", i,
 			       GUEST_FILE_NAME_MAX - 1);
-	if ((rc = open_regular(f->path, &fd, &bytes, e)))
+	if ((rc = open_regular(f->path, &fd, &g->bytes, e)))
 		return err_wrap(e, rc, "file \"%s\"", f->name);
 	l->fd[i] = fd;
 	l->boot.files = i + 1;
 	memcpy(g->name, f->name, strlen(f->name) + 1);
-	g->address = *at;
-	g->bytes = bytes;
-	if (bytes > BOOT_MEMORY_MAX)
+	if (g->bytes > BOOT_MEMORY_MAX)
 		return err_set(e, ERR_TOOBIG, "file %s: too large", f->path);
-	*at = page_up(*at + bytes);
 	return ERR_OK;
+}
+
+static int open_files(struct load *l, struct err *e)
+{
+	int rc = ERR_OK;
+
+	if (l->c->files > GUEST_FILES_MAX)
+		return err_set(e, ERR_TOOBIG, "more than %d files", GUEST_FILES_MAX);
+	for (unsigned i = 0; !rc && i < l->c->files; i++)
+		rc = open_file(l, i, e);
+	return rc;
 }
 
 /* Places everything; *at: first free address after the program. */
@@ -143,11 +156,10 @@ static int plan(struct load *l, struct err *e)
 
 	if ((rc = plan_args(l, e)))
 		return rc;
-	if (c->files > GUEST_FILES_MAX)
-		return err_set(e, ERR_TOOBIG, "more than %d files", GUEST_FILES_MAX);
-	for (unsigned i = 0; i < c->files; i++)
-		if ((rc = plan_file(l, i, &at, e)))
-			return rc;
+	for (unsigned i = 0; i < l->boot.files; i++) {
+		l->boot.file[i].address = at;
+		at = page_up(at + l->boot.file[i].bytes);
+	}
 	if (at > c->memory || c->memory - at < stacks)
 		return err_set(
 			e, ERR_NOSPACE, "guest too large: needs %llu MiB, VM has %llu MiB",
@@ -172,12 +184,21 @@ int load_open(const struct load_config *config, struct load **out, struct err *e
 	if (!l)
 		return err_set(e, ERR_NOMEM, "no memory to load the guest");
 	l->c = config;
-	if ((rc = open_elf(l, e)) || (rc = plan(l, e))) {
+	l->guest = -1;
+	if ((rc = open_guest(l, e)) || (rc = open_files(l, e))) {
 		load_close(l);
 		return rc;
 	}
 	*out = l;
 	return ERR_OK;
+}
+
+int load_read(struct load *l, struct err *e)
+{
+	int rc = read_elf(l, e);
+
+	fd_close(&l->guest);
+	return rc ? rc : plan(l, e);
 }
 
 /* Through a buffer: a device never lets the kernel write to guest memory directly. */
@@ -241,6 +262,7 @@ void load_close(struct load *l)
 		return;
 	for (unsigned i = 0; i < l->boot.files; i++)
 		close(l->fd[i]);
+	fd_close(&l->guest);
 	free(l->elf);
 	free(l);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Puts a guest into its memory: program, arguments, input files, boot page. In two steps, so that
- * all that can be wrong is known before the fragments connect: load_open reads and checks,
- * load_copy only copies.
+ * Puts a guest into its memory: program, arguments, input files, boot page. In three steps:
+ * load_open opens the files and looks at nothing of them, so that it can be done by a process that
+ * still has rights; load_read reads and checks the program, so that all that can be wrong is known
+ * before the fragments connect; load_copy only copies.
  *
  * Order in memory (node/guest/abi.h): boot page, argument strings, program, files, heap, stacks.
  */
@@ -32,11 +33,14 @@ struct load_config {
 struct load;
 
 /*
- * config and what it points to must outlive the load. NOTFOUND, DENIED, SYS: a file cannot be read;
- * INVALID: not an ELF for us, a bad name; TOOBIG: too many or too long arguments or files; NOSPACE:
- * "guest too large: needs ..., VM has ...".
+ * config and what it points to must outlive the load. NOTFOUND, DENIED, SYS: a file cannot be
+ * opened; INVALID: not a file, a bad name; TOOBIG: too many or too large.
  */
 int load_open(const struct load_config *config, struct load **out, struct err *e);
+
+/* SYS: the program cannot be read; INVALID: not an ELF for us; TOOBIG: too many or too long
+ * arguments; NOSPACE: "guest too large: needs ..., VM has ...". */
+int load_read(struct load *l, struct err *e);
 
 /* Writes it all; may block on other members. SYS: a file changed or cannot be read any more. */
 int load_copy(struct load *l, const struct guest_memory *m, uint64_t tsc_khz, struct err *e);

@@ -4,19 +4,22 @@
  * and fd 4 (userfaultfd); stderr is celld's log.
  *
  * The ladder: signals, descriptors, /dev/kvm, loop, control. All that needs a right is opened here
- * or at FragStart (userfaultfd), before anything of the guest is looked at by a vCPU.
+ * or at FragStart (userfaultfd, socket, VM, the guest's files); then the rights are given up
+ * (node/vm/sandbox.h), before anything of the guest or of a peer is looked at.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "node/vm/control.h"
+#include "node/vm/sandbox.h"
 #include "node/vm/vcpu.h"
 #include "proto/base/fd.h"
 #include "proto/base/log.h"
@@ -62,9 +65,10 @@ static int take_descriptors(struct err *e)
 	return fd_set_cloexec(FD_UFFD, true, e);
 }
 
-static int run(struct err *e)
+static int run(const struct sandbox *sandbox, struct err *e)
 {
-	struct control_config config = {.link_fd = FD_CONTROL, .uffd_socket = FD_UFFD};
+	struct control_config config = {
+		.link_fd = FD_CONTROL, .uffd_socket = FD_UFFD, .sandbox = *sandbox};
 	struct control *control;
 	uv_loop_t loop;
 	int rc = take_descriptors(e);
@@ -83,17 +87,43 @@ static int run(struct err *e)
 	return ERR_OK;
 }
 
-int main(void)
+/* celld's words; a person has no reason to start this, but may ask what it may do. */
+static int parse(int argc, char **argv, struct sandbox *s, struct err *e)
 {
+	for (int i = 1; i < argc; i++) {
+		char *end = NULL;
+
+		if (!strcmp(argv[i], "--no-sandbox")) {
+			s->off = true;
+		} else if (!strcmp(argv[i], "--uid") && i + 1 < argc) {
+			s->uid = (uid_t)strtoul(argv[++i], &end, 10);
+			if (*end || !s->uid)
+				return err_set(e, ERR_INVALID, "'%.40s' is no uid", argv[i]);
+		} else {
+			return err_set(e, ERR_INVALID,
+				       "unknown word '%.40s'; this program is started by celld",
+				       argv[i]);
+		}
+	}
+	return ERR_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct sandbox sandbox = {0};
 	struct err e = {0};
 	sigset_t kick;
 
+	if (argc == 2 && !strcmp(argv[1], "--list-calls")) {
+		sandbox_list(stdout);
+		return 0;
+	}
 	log_open("cell-vm");
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	sigprocmask(SIG_BLOCK, &kick, NULL);
-	if (!run(&e))
+	if (!parse(argc, argv, &sandbox, &e) && !run(&sandbox, &e))
 		return 0;
 	log_error("%s", e.text);
 	return err_exit_status(e.code);

@@ -49,6 +49,7 @@ static void puts_everything_in_its_place(void)
 
 	m.base = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_EQUAL_FATAL(load_open(&c, &l, &e), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(load_read(l, &e), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(load_copy(l, &m, 3000000, &e), ERR_OK);
 	load_close(l);
 
@@ -81,9 +82,11 @@ static void puts_everything_in_its_place(void)
 static void refused(const struct load_config *c, int code, const char *says)
 {
 	struct err e = {0};
-	struct load *l;
+	struct load *l = NULL;
+	int rc = load_open(c, &l, &e);
 
-	CU_ASSERT_EQUAL(load_open(c, &l, &e), code);
+	CU_ASSERT_EQUAL(rc ? rc : load_read(l, &e), code);
+	load_close(l);
 	if (!strstr(e.text, says)) {
 		CU_FAIL("wrong sentence");
 		fprintf(stderr, "\"%s\" does not say \"%s\"\n", e.text, says);
@@ -163,6 +166,7 @@ static void a_file_that_shrinks_is_noticed(void)
 
 	m.base = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_EQUAL_FATAL(load_open(&c, &l, &e), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(load_read(l, &e), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(truncate(hole, 1000), 0);
 	CU_ASSERT_EQUAL(load_copy(l, &m, 3000000, &e), ERR_SYS);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "became shorter"));

@@ -69,7 +69,8 @@ static int load(struct vm *vm, struct run_vm *r, struct err *e)
 	r->load.memory = vm->memory.bytes;
 	if ((rc = load_open(&r->load, &l, e)))
 		return rc;
-	rc = load_copy(l, &vm->memory, vm->tsc_khz, e);
+	if (!(rc = load_read(l, e)))
+		rc = load_copy(l, &vm->memory, vm->tsc_khz, e);
 	load_close(l);
 	return rc;
 }

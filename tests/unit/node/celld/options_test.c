@@ -40,6 +40,9 @@ static void complete_line_is_read(void)
 	CU_ASSERT_EQUAL(PARSE(&o, &e, COMPLETE), ERR_OK);
 	CU_ASSERT(o.account.memory > 0 && o.account.cpus > 0 && o.start_ms == 30000 &&
 		  !o.ready_file);
+	CU_ASSERT(o.uids.first == 70000 && o.uids.n == 4096 && !o.no_sandbox);
+	CU_ASSERT_EQUAL(PARSE(&o, &e, COMPLETE, "--no-sandbox", "--vm-uids", "9-9"), ERR_OK);
+	CU_ASSERT(o.uids.first == 9 && o.uids.n == 1 && o.no_sandbox);
 	CU_ASSERT(PARSE(&o, &e, "--help") == ERR_OK && o.help);
 	CU_ASSERT(PARSE(&o, &e, "--version") == ERR_OK && o.version);
 }
@@ -67,6 +70,29 @@ static void mistakes_are_told(void)
 	REFUSED("--cpus wants a number from 1 to 4096, not '0'", "--cpus", "0");
 	REFUSED("--cpus wants a number from 1 to 4096, not '-1'", "--cpus", "-1");
 	REFUSED("--cpus wants a number from 1 to 4096, not '2x'", "--cpus", "2x");
+	static char *const bad_uids[] = {"0-9",
+					 "",
+					 "7",
+					 "7-",
+					 "-7",
+					 "9-8",
+					 "1-4097",
+					 "1-5x",
+					 "1-2-3",
+					 " 1-2",
+					 "+1-2",
+					 "4294967290-4294967295",
+					 "99999999999999999999-99999999999999999999"};
+
+	for (size_t i = 0; i < UNIT_COUNT(bad_uids); i++) {
+		char told[200];
+
+		snprintf(
+			told, sizeof(told),
+			"--vm-uids wants FIRST-LAST, at most 4096 uids and not root's, not '%.40s'",
+			bad_uids[i]);
+		REFUSED(told, "--vm-uids", bad_uids[i]);
+	}
 	REFUSED("--memory must not be 0", "--memory", "0");
 	REFUSED("--memory: '1GB' is no size; write a whole number with KiB, MiB, GiB or TiB, e.g. "
 		"256MiB",

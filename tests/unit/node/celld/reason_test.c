@@ -51,6 +51,10 @@ static void death_of_a_process_is_named(void)
 	CU_ASSERT_EQUAL(r.cause, CELLULAR__END_CAUSE__END_PROCESS_DIED);
 	CU_ASSERT_STRING_EQUAL(r.text, "cell-vm (pid 77) on c2 was ended by signal 11 "
 				       "(Segmentation fault); its last words: oh no");
+	reason_of_process(&r, SIGSYS, 79, "openat");
+	CU_ASSERT_STRING_EQUAL(r.text, "cell-vm (pid 79) on c2 was ended by signal 31 (Bad system "
+				       "call): it made a system call that its sandbox forbids; its "
+				       "last words: openat");
 	reason_of_process(&r, 3 << 8, 78, "");
 	CU_ASSERT_STRING_EQUAL(r.text, "cell-vm (pid 78) on c2 ended by itself with status 3");
 }
