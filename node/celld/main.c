@@ -218,10 +218,10 @@ static int run(struct celld *d, struct err *e)
 
 	if (rc)
 		return rc;
-	say_rights(d);
 	rc = run_dir_open(d->options.run, &d->lock, e);
 	if (rc)
 		return rc;
+	say_rights(d);
 	uv_loop_init(&d->loop);
 	rc = serve(d, e);
 	uv_loop_close(&d->loop);

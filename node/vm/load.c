@@ -121,7 +121,7 @@ static int open_file(struct load *l, unsigned i, struct err *e)
 {
 	const struct load_file *f = &l->c->file[i];
 	struct guest_file *g = &l->boot.file[i];
-	int fd, rc;
+	int fd = -1, rc;
 
 	if (!*f->name || strlen(f->name) >= sizeof(g->name))
 		return err_set(e, ERR_INVALID, "name of file %u: empty, or longer than %d bytes", i,

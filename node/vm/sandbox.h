@@ -3,15 +3,16 @@
  * What a fragment gives up, before it looks at a byte of the guest's program or of a peer. Whoever
  * takes this process over from inside a guest finds:
  *
- *	user         a uid and gid of its own that own nothing (celld's --vm-uids), no groups
- *	capabilities none, and none to be had: bounding set empty, no_new_privs (capabilities(7))
- *	root         an empty directory that cannot be written (pivot_root(2) to a fresh tmpfs)
- *	namespaces   own mount, IPC, UTS and cgroup namespaces. Not the network's: the peers are
- *dialled after this. No PID namespace: the first process of one ignores its own signals
- *	             (pid_namespaces(7)), and no call that names another process is left anyway
- *	limits       no core file, 64 MiB of log, no locked memory, SANDBOX_FDS descriptors
- *	system calls those of the table in sandbox_calls.c, nothing else (seccomp(2)), KVM's and
- *	             userfaultfd's ioctls by number; once the peers are connected, no new connection
+ *	user          a uid and gid of its own that own nothing (celld's --vm-uids)
+ *	capabilities  none and no way to one (capabilities(7), no_new_privs)
+ *	root          an empty directory that cannot be written (pivot_root(2))
+ *	namespaces    own mount, IPC, UTS and cgroup namespaces
+ *	limits        no core file, 64 MiB of log, no locked memory
+ *	system calls  those of the table in sandbox_calls.c (seccomp(2))
+ *
+ * The network namespace stays the cell's: the peers are dialled after this. There is no PID
+ * namespace: the first process of one ignores its own signals (pid_namespaces(7)), and no call that
+ * names another process is left anyway.
  *
  * A forbidden call kills the process with SIGSYS after its number was written to the log; celld
  * puts that into the reason of the end.

@@ -36,6 +36,13 @@ threads() {
 	[ -z "$bad" ] || wrong "pid $1: $bad"
 	echo $n
 }
+# priorities PID: name and nice value of its threads, each kind once.
+priorities() {
+	local task
+	for task in /proc/"$1"/task/*; do
+		echo "$(cat "$task/comm")=$(sed 's/.*) //' "$task/stat" | cut -d' ' -f17)"
+	done | grep -v '^kvm-' | sort -u | paste -sd' ' # kvm-*: the kernel's own thread
+}
 namespace() { readlink "/proc/$1/ns/$2"; }
 
 say "== a VM that computes"
@@ -50,6 +57,8 @@ for member in 0 1 2; do
 	want "and its cell's network" [ "$(namespace "$pid" net)" = "$(namespace "${cell_pid[$member]}" net)" ]
 	want "no core" grep -qE '^Max core file size +0 +0 ' "/proc/$pid/limits"
 	want "no locked memory" grep -qE '^Max locked memory +0 +0 ' "/proc/$pid/limits"
+	say "priorities: $(priorities "$pid")"
+	want "only the thread that serves faults goes first" [ "$(priorities "$pid")" = "cell-vm=0 dsm=-20" ]
 	want "said so" grep -q "sandbox: uid 71000, no capabilities, empty root" "$work/run$member"/vm-*.log
 done
 
