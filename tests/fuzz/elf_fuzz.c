@@ -78,11 +78,12 @@ static void check_boot(const struct guest_memory *m, const struct load_config *c
 static void load(const struct load_config *c)
 {
 	struct guest_memory m;
-	struct load *l;
+	struct load *l = NULL;
 	struct err e = {0};
 
-	if (load_open(c, &l, &e)) {
+	if (load_open(c, &l, &e) || load_read(l, &e)) {
 		assert(e.code && e.text[0]);
+		load_close(l);
 		return;
 	}
 	m = memory_of(c->memory);
