@@ -98,6 +98,16 @@ void dsm_evict(struct dsm *d, struct gpage page);
  * ended. */
 int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n);
 
+/* A page that faults come from. */
+struct dsm_hot {
+	struct gpage page;
+	uint64_t faults; /* that needed a message; at most `over` too many */
+	uint64_t writes; /* of those seen, to write */
+	uint64_t over;
+};
+
+enum { DSM_HOT_MAX = 16 };
+
 struct dsm_stats {
 	struct dsm_core_stats core;
 	struct transport_stats transport;
@@ -113,6 +123,8 @@ struct dsm_stats {
 	uint64_t install_ns_sum; /* -> page installed, threads woken */
 	uint64_t resident;	 /* coherent pages that are here */
 	uint64_t owned;		 /* of those, pages this member is owner of */
+	uint32_t hot_n;
+	struct dsm_hot hot[DSM_HOT_MAX]; /* whose faults were the most, most first */
 };
 void dsm_stats(struct dsm *d, struct dsm_stats *out);
 

@@ -25,6 +25,7 @@
 
 #include "dsm/command.h"
 #include "dsm/dsm.h"
+#include "dsm/hot.h"
 #include "dsm/mem.h"
 #include "dsm/timing.h"
 
@@ -89,6 +90,7 @@ struct shard {
 	uint64_t *own;	/* a bit a page: this member is owner */
 	uint64_t resident, owned;
 	struct timing timing;
+	struct hot hot;
 
 	atomic_bool stop;
 	atomic_bool quiesced;

@@ -143,8 +143,10 @@ static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
 		.fault = {.page = f->page, .write = f->write, .thread = f->thread},
 	};
 	shard_step(s);
-	if (!s->answered)
-		timing_fault(&s->timing, f->page, read);
+	if (s->answered)
+		return;
+	timing_fault(&s->timing, f->page, read);
+	hot_fault(&s->hot, f->page, f->write);
 }
 
 static void faults(struct shard *s)

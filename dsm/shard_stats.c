@@ -23,6 +23,7 @@ void shard_stats(struct shard *s, struct dsm_stats *out)
 		.resident = s->resident,
 		.owned = s->owned,
 	};
+	out->hot_n = hot_top(&s->hot, out->hot);
 	dsm_core_stats(s->core, &out->core);
 	s->transport_ops->stats(s->transport, &out->transport);
 }

@@ -53,8 +53,10 @@ const struct verb cli_verbs[] = {
 	 NULL},
 	{"mem", "map", "VM", "a picture of which cell holds which memory", map_help, 1,
 	 CLI_WIDTH | CLI_ROWS | CLI_COLOUR, TIMEOUT_MS, NULL, verb_mem_map, NULL},
-	{"mem", "stat", "VM", "page faults by cause, cell by cell", NULL, 1, 0, TIMEOUT_MS, NULL,
-	 verb_mem_stat, NULL},
+	{"mem", "stat", "VM", "page faults by cause, cell by cell",
+	 "With --hot: the guest addresses whose pages cause the most faults between cells, and at\n"
+	 "which cells.\n",
+	 1, CLI_HOT, TIMEOUT_MS, NULL, verb_mem_stat, NULL},
 	{"status", NULL, NULL, "the controller and the cluster in a few lines", NULL, 0, 0,
 	 TIMEOUT_MS, NULL, verb_status, NULL},
 };
@@ -69,21 +71,17 @@ static const struct {
 	{CLI_WIDTH, "--width",
 	 "      --width N            columns of the terminal (default: as it is)\n"},
 	{CLI_ROWS, "--rows", "      --rows N             rows of the picture at most (32)\n"},
+	{CLI_HOT, "--hot", "      --hot                the pages that cause the most faults\n"},
 	{CLI_COLOUR, "--color", "      --color WHEN         auto, always or never\n"},
 };
 
 static const struct option long_options[] = {
-	{"controller", required_argument, NULL, 'c'},
-	{"key", required_argument, NULL, 'k'},
-	{"output", required_argument, NULL, 'o'},
-	{"timeout", required_argument, NULL, 't'},
-	{"follow", no_argument, NULL, 'f'},
-	{"width", required_argument, NULL, 'w'},
-	{"rows", required_argument, NULL, 'r'},
-	{"color", required_argument, NULL, 'C'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"controller", required_argument, NULL, 'c'}, {"key", required_argument, NULL, 'k'},
+	{"output", required_argument, NULL, 'o'},     {"timeout", required_argument, NULL, 't'},
+	{"follow", no_argument, NULL, 'f'},	      {"width", required_argument, NULL, 'w'},
+	{"rows", required_argument, NULL, 'r'},	      {"hot", no_argument, NULL, 'H'},
+	{"color", required_argument, NULL, 'C'},      {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},	      {NULL, 0, NULL, 0},
 };
 
 static const char common_options[] =
@@ -209,6 +207,9 @@ static int take_option(struct cli *cli, int c, const char *text, const char *wor
 		return ERR_OK;
 	case 'f':
 		cli->given |= CLI_FOLLOW;
+		return ERR_OK;
+	case 'H':
+		cli->given |= CLI_HOT;
 		return ERR_OK;
 	case 'h':
 		cli->help = true;

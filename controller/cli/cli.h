@@ -22,7 +22,7 @@
 enum { CLI_ARGS_MAX = 2 };
 
 /* Options that only some verbs take. */
-enum cli_option { CLI_FOLLOW = 1, CLI_WIDTH = 2, CLI_ROWS = 4, CLI_COLOUR = 8 };
+enum cli_option { CLI_FOLLOW = 1, CLI_WIDTH = 2, CLI_ROWS = 4, CLI_COLOUR = 8, CLI_HOT = 16 };
 
 enum cli_colour { CLI_COLOUR_AUTO, CLI_COLOUR_ALWAYS, CLI_COLOUR_NEVER };
 

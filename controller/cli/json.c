@@ -53,6 +53,19 @@ json_t *json_cell(const Cellular__CellInfo *c)
 			 (int)c->pid, "software", json_text(c->software));
 }
 
+static json_t *hot_pages(const Cellular__DsmStat *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_hot; i++)
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "page",
+						      number(s->hot[i]->page), "faults",
+						      number(s->hot[i]->faults), "writes",
+						      number(s->hot[i]->writes), "over",
+						      number(s->hot[i]->over)));
+	return list;
+}
+
 json_t *json_stat(const Cellular__DsmStat *s)
 {
 	json_t *counters;
@@ -67,11 +80,11 @@ json_t *json_stat(const Cellular__DsmStat *s)
 				    number(s->counters[i]->value));
 		json_decref(name);
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "counters", counters,
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "counters", counters,
 			 "resident_pages", number(s->resident), "owned_pages", number(s->owned),
 			 "fault_us_mean", number(s->fault_us_mean), "fault_us_max",
 			 number(s->fault_us_max), "bytes_in", number(s->bytes_in), "bytes_out",
-			 number(s->bytes_out));
+			 number(s->bytes_out), "hot", hot_pages(s));
 }
 
 static json_t *spec(const Cellular__VmSpec *s)

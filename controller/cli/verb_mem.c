@@ -17,7 +17,8 @@ enum {
 	ROWS_DEFAULT = 32,
 	COLUMNS_MIN = 16,
 	COLUMNS_MAX = 256,
-	WIDTH_DEFAULT = 80
+	WIDTH_DEFAULT = 80,
+	HOT_ROWS = 32,
 };
 
 /* ---- map ---- */
@@ -220,6 +221,96 @@ static int print_stats(const Cellular__CtlReply *reply, FILE *out, struct err *e
 	return table_print(t, out, e);
 }
 
+/* ---- hot pages ---- */
+
+/* A page as all cells see it. */
+struct hot_sum {
+	uint64_t page, faults, writes, over;
+};
+
+static void add_hot(struct hot_sum *list, size_t *n, const Cellular__HotPage *h)
+{
+	size_t i = 0;
+
+	while (i < *n && list[i].page != h->page)
+		i++;
+	if (i == *n)
+		list[(*n)++] = (struct hot_sum){.page = h->page};
+	list[i].faults += h->faults;
+	list[i].writes += h->writes;
+	list[i].over += h->over;
+}
+
+static int by_faults(const void *a, const void *b)
+{
+	const struct hot_sum *x = a, *y = b;
+
+	if (x->faults != y->faults)
+		return x->faults < y->faults ? 1 : -1;
+	return x->page > y->page ? 1 : -1;
+}
+
+/* "cell0 12, cell1 9" */
+static void name_cells(const Cellular__CtlReply *reply, uint64_t page, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < reply->n_stats; i++) {
+		const Cellular__DsmStat *s = reply->stats[i]->stat;
+
+		for (size_t k = 0; s && k < s->n_hot && used < size; k++)
+			if (s->hot[k]->page == page)
+				used += (size_t)snprintf(out + used, size - used, "%s%s %" PRIu64,
+							 used ? ", " : "", reply->stats[i]->cell,
+							 s->hot[k]->faults);
+	}
+}
+
+/* All cells' pages as one list, most faults first; NULL: no memory. */
+static struct hot_sum *sum_hot(const Cellular__CtlReply *reply, size_t *n)
+{
+	struct hot_sum *list;
+	size_t room = 1;
+
+	for (size_t i = 0; i < reply->n_stats; i++)
+		room += reply->stats[i]->stat ? reply->stats[i]->stat->n_hot : 0;
+	list = calloc(room, sizeof(*list));
+	*n = 0;
+	for (size_t i = 0; list && i < reply->n_stats; i++) {
+		const Cellular__DsmStat *s = reply->stats[i]->stat;
+
+		for (size_t k = 0; s && k < s->n_hot; k++)
+			add_hot(list, n, s->hot[k]);
+	}
+	if (list)
+		qsort(list, *n, sizeof(*list), by_faults);
+	return list;
+}
+
+static int print_hot(const Cellular__CtlReply *reply, FILE *out, struct err *e)
+{
+	size_t n;
+	struct hot_sum *list = sum_hot(reply, &n);
+	struct table *t;
+	char cells[1024];
+
+	if (!list)
+		return err_set(e, ERR_NOMEM, "no memory for a table");
+	t = table_new(">ADDRESS,>FAULTS,>WRITES,>OVER,CELLS");
+	for (size_t i = 0; i < n && i < HOT_ROWS; i++) {
+		name_cells(reply, list[i].page, cells, sizeof(cells));
+		table_row(t);
+		table_put(t, "0x%" PRIx64, list[i].page << DSM_PAGE_SHIFT);
+		table_put(t, "%" PRIu64, list[i].faults);
+		table_put(t, "%" PRIu64, list[i].writes);
+		table_put(t, "%" PRIu64, list[i].over);
+		table_put(t, "%s", cells);
+	}
+	free(list);
+	return table_print(t, out, e);
+}
+
 static int print_stats_json(struct cli *cli, const Cellular__CtlReply *reply, struct err *e)
 {
 	json_t *list = json_array();
@@ -241,7 +332,12 @@ int verb_mem_stat(struct cli *cli, void *state, struct err *e)
 	(void)state;
 	if (rc)
 		return rc;
-	rc = cli->json ? print_stats_json(cli, reply, e) : print_stats(reply, cli->out, e);
+	if (cli->json)
+		rc = print_stats_json(cli, reply, e);
+	else if (cli->given & CLI_HOT)
+		rc = print_hot(reply, cli->out, e);
+	else
+		rc = print_stats(reply, cli->out, e);
 	cellular__ctl_reply__free_unpacked(reply, NULL);
 	return rc;
 }

@@ -176,7 +176,7 @@ static void keep_stat(struct fragment *f, const Cellular__DsmStat *stat)
 	size_t n;
 	uint8_t *packed;
 
-	if (!stat || stat->n_counters > COUNTERS_MAX)
+	if (!stat || stat->n_counters > COUNTERS_MAX || stat->n_hot > COUNTERS_MAX)
 		return;
 	n = cellular__dsm_stat__get_packed_size(stat);
 	packed = malloc(n + 1);

@@ -33,6 +33,8 @@ struct stat_message {
 	Cellular__DsmStat stat;
 	Cellular__Counter counter[COUNTERS];
 	Cellular__Counter *list[COUNTERS];
+	Cellular__HotPage hot[DSM_HOT_MAX];
+	Cellular__HotPage *hot_list[DSM_HOT_MAX];
 };
 
 static void set_counter(struct stat_message *m, int i, const char *name, uint64_t value)
@@ -41,6 +43,21 @@ static void set_counter(struct stat_message *m, int i, const char *name, uint64_
 	m->counter[i].name = (char *)name;
 	m->counter[i].value = value;
 	m->list[i] = &m->counter[i];
+}
+
+static void set_hot(struct stat_message *m, const struct dsm_stats *s)
+{
+	for (uint32_t i = 0; i < s->hot_n; i++) {
+		Cellular__HotPage *h = m->hot_list[i] = &m->hot[i];
+
+		cellular__hot_page__init(h);
+		h->page = s->hot[i].page.v;
+		h->faults = s->hot[i].faults;
+		h->writes = s->hot[i].writes;
+		h->over = s->hot[i].over;
+	}
+	m->stat.n_hot = s->hot_n;
+	m->stat.hot = m->hot_list;
 }
 
 static void fill_stat(struct stat_message *m, struct vm *vm)
@@ -57,6 +74,7 @@ static void fill_stat(struct stat_message *m, struct vm *vm)
 #undef X
 	m->stat.n_counters = COUNTERS;
 	m->stat.counters = m->list;
+	set_hot(m, &s);
 	m->stat.resident = s.resident;
 	m->stat.owned = s.owned;
 	m->stat.fault_us_mean = s.faults_timed ? s.fault_ns_sum / s.faults_timed / 1000 : 0;

@@ -20,6 +20,10 @@ want "places are as named" [ "$(vm_field hello '[.fragments[] | .cell + ":" + (.
 want "exposure names three cells" [ "$(vm_field hello '[.exposure[].cell] | join(" ")')" = "cell0 cell1 cell2" ]
 want "every cell took remote faults" [ "$(ctl -o json mem stat hello | jq '[.cells[].stat.counters
 	| .read_remote + .write_remote + .upgrade_remote > 0] | all')" = true ]
+ctl mem stat hello --hot >"$work/hot"
+want "hot pages have addresses and cells" grep -qE '^ *0x[0-9a-f]+ +[0-9]+ +[0-9]+ +[0-9]+ +cell[012] [0-9]' "$work/hot"
+want "and as JSON, most faults first" [ "$(ctl -o json mem stat hello | jq '[.cells[].stat.hot | [.[].faults] |
+	length > 0 and . == (sort | reverse)] | all')" = true ]
 ctl mem map hello --width 80 >"$work/map"
 want "the map shows all three" [ "$(grep -cE '^  [ABC]  cell' "$work/map")" = 3 ]
 want "the map accounts for every page" [ "$(ctl -o json mem map hello | jq '([.cells[].owned_pages] | add) <= .pages')" = true ]

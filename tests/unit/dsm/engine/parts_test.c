@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's small parts by themselves: the command queue and the fault timing. */
+/* The engine's small parts by themselves: the command queue, the fault timing, the hot pages. */
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "dsm/command.h"
 #include "dsm/core/core.h"
+#include "dsm/hot.h"
 #include "dsm/timing.h"
 #include "tests/unit/unit.h"
 
@@ -144,6 +145,30 @@ static void timing_percentiles_are_close(void)
 	CU_ASSERT_EQUAL(t.total_max, UINT64_MAX);
 }
 
+/* Two pages among many that come once each: what stands at the top is right, and honest about how
+ * much too high it may be. */
+static void the_hottest_pages_stand_at_the_top(void)
+{
+	static struct hot h;
+	struct dsm_hot top[DSM_HOT_MAX];
+	uint64_t rare = 100;
+
+	for (unsigned i = 0; i < 3000; i++)
+		hot_fault(&h, (struct gpage){i % 3 == 0 ? 7 : i % 3 == 1 ? 9 : rare++}, i % 3 == 0);
+	for (unsigned i = 0; i < 500; i++)
+		hot_fault(&h, (struct gpage){9}, false);
+	CU_ASSERT_EQUAL(hot_top(&h, top), DSM_HOT_MAX);
+	CU_ASSERT(top[0].page.v == 9 && top[0].faults - top[0].over <= 1500 &&
+		  top[0].faults >= 1500);
+	CU_ASSERT(top[1].page.v == 7 && top[1].faults >= 1000 && top[1].writes == 1000);
+	CU_ASSERT_EQUAL(top[0].writes, 0);
+	CU_ASSERT_EQUAL(top[1].over, 0);
+	for (unsigned i = 2; i < DSM_HOT_MAX; i++) {
+		CU_ASSERT(top[i].faults <= top[i - 1].faults);
+		CU_ASSERT(top[i].faults - top[i].over <= 1);
+	}
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -151,6 +176,7 @@ int main(void)
 		UNIT_CASE(a_full_queue_refuses_posts_but_never_a_release),
 		UNIT_CASE(the_descriptor_says_that_something_came),
 		UNIT_CASE(timing_adds_up),
+		UNIT_CASE(the_hottest_pages_stand_at_the_top),
 		UNIT_CASE(timing_percentiles_are_close),
 	};
 
