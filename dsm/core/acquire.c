@@ -1,40 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Acquires: a device wants several pages here at once, and to keep them for a while.
- *
- * All pages are asked for together, but only the *prefix* that is here - from the first page to the
- * one before the first missing - is held against others; then the page after the prefix is asked
- * for again if it left (R26). Every acquire of every member so takes hold of its pages in rising
- * order, and no two can wait for each other. A prefix is held for a bounded window (R27): when it
- * closes, pages may leave and the collection goes on with a window twice as long (up to 64 times).
- * When all pages are here, ACQUIRED is said and the last window opens: acquire_us, or until RELEASE
- * (R28). An acquire whose window closed stays known until RELEASE, and holds nothing.
+ * Acquires: a device wants a run of pages here at once, and to keep them for a while: acquire_us,
+ * or until RELEASE (R28). All pages are asked for together at first; collect.c does the rest. An
+ * acquire whose window closed stays known until RELEASE, and holds nothing.
  */
 #include "dsm/core/internal.h"
-
-static bool covers(const struct dsm_acquire *a, uint32_t page, uint32_t pages)
-{
-	return a->used && page >= a->first && page - a->first < pages;
-}
-
-uint64_t dsm_acquire_until(struct dsm_core *core, uint32_t page)
-{
-	struct dsm_holder *h = dsm_holder(core, page);
-	uint64_t until = 0;
-	bool any = false;
-
-	if (!h->acquired)
-		return 0;
-	for (int i = 0; i < DSM_ACQUIRES_MAX; i++) {
-		const struct dsm_acquire *a = &core->acquire[i];
-
-		any |= covers(a, page, a->pages);
-		if (covers(a, page, a->prefix) && a->until > until)
-			until = a->until;
-	}
-	h->acquired = any;
-	return until;
-}
 
 static void say(struct dsm_core *core, uint32_t token, uint32_t result)
 {
@@ -44,95 +14,29 @@ static void say(struct dsm_core *core, uint32_t token, uint32_t result)
 	fx->reason = result;
 }
 
-/* ---- collecting ---- */
-
-/* Is page number i of the acquire here, with the right that is wanted? */
-static bool has_page(struct dsm_core *core, const struct dsm_acquire *a, uint8_t i)
+void dsm_acquire_done(struct dsm_core *core, unsigned index, uint32_t result)
 {
-	uint32_t page = a->first + i;
-
-	if (a->write && dsm_holder(core, page)->state == DSM_E)
-		dsm_holder_write_silently(core, page);
-	return dsm_may(dsm_holder(core, page), a->write);
+	say(core, core->token[index], result);
 }
 
-/* R25: who waits for the page since before it joined the prefix is served first. */
-static bool may_join(struct dsm_core *core, const struct dsm_acquire *a, uint8_t i)
+/* Index of the acquire with this token; DSM_ACQUIRES_MAX: there is none. */
+static unsigned find(const struct dsm_core *core, uint32_t token)
 {
-	return i < a->prefix || !dsm_holder(core, a->first + i)->deferred;
+	unsigned i = 0;
+
+	while (i < DSM_ACQUIRES_MAX &&
+	       (core->collection[i].state == COLLECTION_IDLE || core->token[i] != token))
+		i++;
+	return i;
 }
 
-static void ask_for(struct dsm_core *core, const struct dsm_acquire *a, uint8_t i)
+static unsigned find_free(const struct dsm_core *core)
 {
-	if (!has_page(core, a, i))
-		dsm_want(core, a->first + i, a->write);
-}
+	unsigned i = 0;
 
-static void open_window(struct dsm_core *core, struct dsm_acquire *a)
-{
-	uint64_t us = core->config.acquire_us ? core->config.acquire_us : 1;
-
-	if (a->until > core->now)
-		return;
-	if (a->until && a->tries < ACQUIRE_GROWTH_MAX)
-		a->tries++;
-	a->until = core->now + ((us * 1000) << a->tries);
-}
-
-/* R28: what waits for the pages since they joined waits until this window is over. */
-static void hold(struct dsm_core *core, struct dsm_acquire *a)
-{
-	a->held = true;
-	a->until = core->now + (uint64_t)core->config.acquire_us * 1000;
-	for (uint8_t i = 0; i < a->pages; i++)
-		dsm_hold_prolong(core, a->first + i, a->until);
-	say(core, a->token, ERR_OK);
-}
-
-static void collect(struct dsm_core *core, struct dsm_acquire *a)
-{
-	uint8_t here = 0;
-
-	while (here < a->pages && has_page(core, a, here) && may_join(core, a, here))
-		here++;
-	a->prefix = here;
-	if (here == a->pages) {
-		hold(core, a);
-		return;
-	}
-	if (here)
-		open_window(core, a);
-	for (uint8_t i = here; i < a->pages && (i == here || !a->asked); i++)
-		ask_for(core, a, i);
-	a->asked = true;
-}
-
-void dsm_acquires_run(struct dsm_core *core)
-{
-	if (!core->acquires_dirty)
-		return;
-	core->acquires_dirty = false;
-	for (int i = 0; i < DSM_ACQUIRES_MAX && !core->ending; i++) {
-		struct dsm_acquire *a = &core->acquire[i];
-
-		if (!a->used || a->held)
-			continue;
-		if (!dsm_has_budget(core)) {
-			core->acquires_dirty = true;
-			return;
-		}
-		collect(core, a);
-	}
-}
-
-/* ---- events ---- */
-
-static bool token_used(const struct dsm_core *core, uint32_t token)
-{
-	for (int i = 0; i < DSM_ACQUIRES_MAX; i++)
-		if (core->acquire[i].used && core->acquire[i].token == token)
-			return true;
-	return false;
+	while (i < DSM_ACQUIRES_MAX && core->collection[i].state != COLLECTION_IDLE)
+		i++;
+	return i;
 }
 
 static bool range_good(const struct dsm_core *core, uint64_t page, uint32_t pages)
@@ -141,59 +45,57 @@ static bool range_good(const struct dsm_core *core, uint64_t page, uint32_t page
 	       pages <= core->config.pages - page && !dsm_is_local(core, page, pages);
 }
 
-static struct dsm_acquire *free_record(struct dsm_core *core)
+static void begin(struct dsm_core *core, struct dsm_collection *c, uint32_t first, uint8_t pages,
+		  bool write)
 {
-	for (int i = 0; i < DSM_ACQUIRES_MAX; i++)
-		if (!core->acquire[i].used)
-			return &core->acquire[i];
-	return NULL;
+	uint64_t last = (uint64_t)core->config.acquire_us * 1000;
+	uint64_t others = dsm_patience(core) * pages;
+
+	*c = (struct dsm_collection){
+		.pages = pages,
+		.write = write ? (uint16_t)((1u << pages) - 1) : 0,
+		.window = last > others ? last : others,
+		.last = last,
+	};
+	for (uint8_t i = 0; i < pages; i++)
+		c->page[i] = first + i;
+	dsm_collection_start(core, c);
 }
 
 void dsm_acquire_event(struct dsm_core *core, const struct dsm_event *ev)
 {
 	uint32_t token = ev->acquire.token;
-	struct dsm_acquire *a = free_record(core);
+	unsigned index = find_free(core);
 
-	if (!range_good(core, ev->acquire.page.v, ev->acquire.pages) || token_used(core, token)) {
+	if (!range_good(core, ev->acquire.page.v, ev->acquire.pages) ||
+	    find(core, token) < DSM_ACQUIRES_MAX) {
 		core->stats.refused++;
 		say(core, token, ERR_INVALID); /* R31 */
 		return;
 	}
-	if (!a) {
+	if (index == DSM_ACQUIRES_MAX) {
 		say(core, token, ERR_NOSPACE);
 		return;
 	}
-	*a = (struct dsm_acquire){
-		.used = true,
-		.write = ev->acquire.write,
-		.pages = (uint8_t)ev->acquire.pages,
-		.first = (uint32_t)ev->acquire.page.v,
-		.token = token,
-	};
-	for (uint8_t i = 0; i < a->pages; i++)
-		dsm_holder(core, a->first + i)->acquired = 1;
-	core->acquires_dirty = true;
+	core->token[index] = token;
+	begin(core, &core->collection[index], (uint32_t)ev->acquire.page.v,
+	      (uint8_t)ev->acquire.pages, ev->acquire.write);
 }
 
 /* R28 */
 void dsm_release_event(struct dsm_core *core, const struct dsm_event *ev)
 {
-	for (int i = 0; i < DSM_ACQUIRES_MAX; i++) {
-		struct dsm_acquire *a = &core->acquire[i];
+	unsigned index = find(core, ev->release.token);
 
-		if (!a->used || a->token != ev->release.token)
-			continue;
-		a->used = false;
-		for (uint8_t p = 0; p < a->pages; p++)
-			dsm_hold_shorten(core, a->first + p);
-		return;
-	}
-	core->stats.refused++;
+	if (index < DSM_ACQUIRES_MAX)
+		dsm_collection_end(core, &core->collection[index]);
+	else
+		core->stats.refused++;
 }
 
 void dsm_acquires_fail(struct dsm_core *core)
 {
-	for (int i = 0; i < DSM_ACQUIRES_MAX; i++)
-		if (core->acquire[i].used && !core->acquire[i].held)
-			say(core, core->acquire[i].token, ERR_LOST);
+	for (unsigned i = 0; i < DSM_ACQUIRES_MAX; i++)
+		if (core->collection[i].state == COLLECTION_WANTS)
+			dsm_acquire_done(core, i, ERR_LOST);
 }

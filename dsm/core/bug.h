@@ -19,7 +19,9 @@
 	X(owner_keeps_page, "an owner that gave a page to a writer keeps a copy to read")          \
 	X(endless_hold, "a request that was held back is never served")                            \
 	X(upgrade_without_check, "an overtaken UPGRADE is granted without the data")               \
-	X(put_forgets_data, "an evictor forgets the page before home acknowledged it")
+	X(put_forgets_data, "an evictor forgets the page before home acknowledged it")             \
+	X(hold_counts_a_page, "what a stalled thread gets is held a page, not a set")              \
+	X(window_never_grows, "what is held for a thread or a device is never held longer")
 
 #ifdef DSM_BUGS
 

@@ -29,8 +29,10 @@
 enum {
 	DSM_TXN_MAX =
 		64, /* K: transactions a member may have under way; more faults wait in the core */
-	DSM_ACQUIRE_PAGES_MAX = 16, /* pages of one acquire */
+	DSM_ACQUIRE_PAGES_MAX = 16, /* pages of one acquire, or of one instruction */
 	DSM_ACQUIRES_MAX = 64,	    /* acquires under way or held at one time */
+	DSM_THREADS_MAX = 64,	    /* threads whose stalls are remembered */
+	DSM_PROOFS_MAX = 4,	    /* proofs an event can carry */
 	DSM_LOCALS_MAX = 8,	    /* local ranges of a space */
 	DSM_EFFECTS_MAX = 512,	    /* bound on the effects of one step; the core asserts it */
 	DSM_SLOT_NONE = 0xffff,
@@ -59,8 +61,7 @@ struct dsm_core_config {
 	uint64_t pages;	  /* of the space, 1 .. 2^32 - 1 */
 	uint32_t hold_us; /* a fresh grant is kept at least this long against remote requests; 0:
 			     not at all */
-	/* An acquire that has its pages keeps them at least this long, unless released. While it
-	 * collects them it holds requests back for at most 64 times as long. */
+	/* An acquire that has its pages keeps them at least this long, unless released. */
 	uint32_t acquire_us;
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX]; /* outside coherence: events for them are refused
@@ -79,15 +80,27 @@ enum dsm_event_type {
 	DSM_EV_EVICT,	/* give page back to its home: PUT (owner) or DROP (sharer) */
 };
 
+/*
+ * What the adapter saw of a page that could be written here when it read it out: that it was
+ * written since, or that it leaves as it came. A hint: who is stalled on it got on, or did not
+ * (R42). Where nothing is known, say nothing.
+ */
+struct dsm_proof {
+	struct gpage page;
+	bool written;
+};
+
 struct dsm_event {
 	enum dsm_event_type type;
-	uint64_t now; /* ns */
+	uint64_t now;	/* ns */
+	uint8_t proofs; /* of READ_OUTs since the last event */
+	struct dsm_proof proof[DSM_PROOFS_MAX];
 	union {
 		struct {
 			struct gpage page;
 			bool write;
-			uint32_t
-				thread; /* who stalled, for holds over a set of pages; 0: unknown */
+			uint32_t thread; /* who stalled, so that it gets the set of pages it needs
+					    (R40); 0: unknown. Its faults come in their order */
 		} fault;
 		struct {
 			struct member_id from;
@@ -201,6 +214,8 @@ bool dsm_core_ended(const struct dsm_core *core);
 void dsm_core_stats(const struct dsm_core *core, struct dsm_core_stats *out);
 /* Transactions of this member that are not finished, with those waiting for a free one. */
 uint32_t dsm_core_pending(const struct dsm_core *core);
+/* Is the page one of a set that is being collected or held for a stalled thread? */
+bool dsm_core_collects(const struct dsm_core *core, struct gpage page);
 
 /* Directory entry of a page whose home is here. */
 struct dsm_dir {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Holds: a request of home's for a page that was just granted, or that a device acquired, is put
+ * Holds: a request of home's for a page that was just granted, or that is being collected, is put
  * off for a bounded time, so that the stalled thread can use what it got (R24). Home has one
  * transaction a page under way, so a page has at most one such request; all pages together at most
  * one for each transaction of the other members: the pool cannot overflow (R25).
  *
- * Deadlines differ (acquires), so they are kept in a binary heap of pool indices: heap[0 .. count)
- * is ordered, the rest names the free entries. A deadline is fixed when the request arrives and is
- * only ever shortened: a new hold does not prolong it.
+ * Deadlines differ (collections), so they are kept in a binary heap of pool indices: heap[0 ..
+ * count) is ordered, the rest names the free entries. A deadline is fixed when the request arrives:
+ * no hold that begins later prolongs it, only the collection it waits for may set it anew (R28).
  */
 #include "dsm/core/internal.h"
 
@@ -68,7 +68,7 @@ static void heap_remove(struct dsm_core *core, uint32_t at)
 static uint64_t held_until(struct dsm_core *core, uint32_t page)
 {
 	uint32_t age = (uint32_t)(core->now / 1000) - dsm_holder(core, page)->granted_us;
-	uint64_t until = dsm_acquire_until(core, page);
+	uint64_t until = dsm_collections_until(core, page);
 	uint64_t fresh = core->now;
 
 	if (age < core->config.hold_us)
@@ -114,12 +114,12 @@ void dsm_hold_shorten(struct dsm_core *core, uint32_t page)
 		set_deadline(core, &core->deferred[index - 1], held_until(core, page));
 }
 
-void dsm_hold_prolong(struct dsm_core *core, uint32_t page, uint64_t until)
+void dsm_hold_anew(struct dsm_core *core, uint32_t page)
 {
 	uint16_t index = dsm_holder(core, page)->deferred;
 
-	if (index && until > core->deferred[index - 1].deadline)
-		set_deadline(core, &core->deferred[index - 1], until);
+	if (index)
+		set_deadline(core, &core->deferred[index - 1], held_until(core, page));
 }
 
 void dsm_hold_expire(struct dsm_core *core)

@@ -56,8 +56,8 @@ void dsm_holder_move(struct dsm_core *core, uint32_t page, enum dsm_state to)
 	h->state = to;
 	if (to == DSM_I || to == DSM_M)
 		h->zero = 0;
-	if (h->acquired)
-		core->acquires_dirty = true;
+	if (h->collected)
+		core->collections_dirty = true;
 	DSM_INVARIANT(core, legal && guarantees(core, page));
 }
 

@@ -6,7 +6,9 @@
  *	step.c        dispatch of events and messages, order of a step, end of the space
  *	fx.c          effects, messages out, the queue of messages to ourselves
  *	local.c       what this member wants: faults and evictions
- *	acquire.c     devices: several pages at once, in page order
+ *	collect.c     collections: several pages at once, in page order
+ *	acquire.c     devices: acquire and release
+ *	thread.c      stalled threads: the set of pages one needs
  *	txn.c         transactions under way, and the pages that wait for a free one
  *	home.c        directory: one transaction a page, the others wait
  *	recv_get.c    at home: GET_S, GET_X, UPGRADE, UNBLOCK
@@ -31,8 +33,7 @@ enum {
 	SELF_QUEUE_MAX = 16,
 	/* Work that may wait for the next step is begun only below this many effects. */
 	FX_BUDGET = 256,
-	/* An acquire's window doubles at most this often. */
-	ACQUIRE_GROWTH_MAX = 6,
+	PATIENCE_US = 50,
 	/* Slot i < DSM_TXN_MAX belongs to transaction i; this one to the effect that follows. */
 	SLOT_READ_OUT = DSM_TXN_MAX,
 };
@@ -43,7 +44,7 @@ struct dsm_holder {
 	uint8_t zero : 1;	/* S, O, E: all zero when it came, not written since */
 	uint8_t backlog : 1;	/* waits for a free transaction */
 	uint8_t want_write : 1; /* ... to write */
-	uint8_t acquired : 1;	/* may lie in the range of an acquire */
+	uint8_t collected : 1;	/* may be one of a collection's pages */
 	uint8_t txn;		/* transaction under way for it, index + 1; 0: none */
 	uint16_t deferred;	/* request held back, index + 1; 0: none */
 	uint32_t version;	/* of the grant this copy came with */
@@ -100,18 +101,39 @@ struct dsm_txn {
 	dsm_set acked;
 };
 
-struct dsm_acquire {
-	bool used;
-	bool write;
-	bool held;  /* ACQUIRED was said */
-	bool asked; /* all pages were asked for once */
+/* Several pages that are wanted here at once (R26 .. R28). All zero: none. */
+struct dsm_collection {
+	uint8_t state; /* enum dsm_collection_state */
+	bool asked;    /* all pages were asked for once, or need not be */
 	uint8_t pages;
 	uint8_t prefix; /* so many, from the first on, are here and held against others */
 	uint8_t tries;	/* windows that closed before all pages were here */
-	uint32_t first;
-	uint32_t token;
-	uint64_t until; /* ns: end of the window; 0: none opened yet */
+	uint16_t write; /* bit i: page[i] is wanted to write */
+	uint32_t page[DSM_ACQUIRE_PAGES_MAX]; /* rising */
+	uint64_t window;		      /* ns: the first one */
+	uint64_t last;			      /* ns: the last one, when all pages are here */
+	uint64_t until;			      /* ns: end of the window; 0: none opened yet */
 };
+
+enum dsm_collection_state {
+	COLLECTION_IDLE,     /* holds nothing, wants nothing */
+	COLLECTION_WANTS,    /* collects */
+	COLLECTION_COMPLETE, /* all pages are or were here: the last window */
+};
+
+/* A thread that stalls (R40 .. R42). Its set is its collection's pages. */
+struct dsm_thread {
+	uint32_t id;	/* 0: free */
+	uint8_t rounds; /* how often it came back to its set with no proof of progress, and more */
+	bool written;	/* a page only this thread wants was written: it got on */
+	bool unwritten; /* a page it wants to write left as it came */
+	bool shared;	/* a page others here want too was written: perhaps it got on */
+	uint32_t stalled;		      /* page of its last fault */
+	uint64_t last;			      /* ns: its last fault */
+	uint32_t seen[DSM_ACQUIRE_PAGES_MAX]; /* granted_us of its pages when it last faulted */
+};
+
+enum { COLLECTIONS_MAX = DSM_ACQUIRES_MAX + DSM_THREADS_MAX };
 
 struct dsm_core {
 	struct dsm_core_config config;
@@ -136,8 +158,12 @@ struct dsm_core {
 	uint32_t backlog_head, backlog_tail; /* page + 1; 0: empty */
 	uint32_t backlog_count;
 
-	struct dsm_acquire acquire[DSM_ACQUIRES_MAX];
-	bool acquires_dirty; /* a page of an acquire changed since they were last looked at */
+	/* First those of acquires, then those of threads. */
+	struct dsm_collection collection[COLLECTIONS_MAX];
+	bool collections_dirty;		  /* a page of one changed since they were last looked at */
+	uint32_t token[DSM_ACQUIRES_MAX]; /* of acquires */
+	struct dsm_thread thread[DSM_THREADS_MAX]; /* the first `threads` are used */
+	uint32_t threads;
 
 	uint8_t open[DSM_MEMBERS_MAX]; /* home: requests of each member, under way or waiting */
 	uint32_t pool;		       /* entries of waiting and of deferred: members * K */
@@ -229,6 +255,15 @@ void dsm_holder_move(struct dsm_core *core, uint32_t page, enum dsm_state to);
 void dsm_holder_write_silently(struct dsm_core *core, uint32_t page);
 void dsm_holder_granted_now(struct dsm_core *core, struct dsm_holder *h);
 
+/* ns that a page is held for somebody who is having trouble, at the least: also where plain grants
+ * are held shorter, or not at all. */
+static inline uint64_t dsm_patience(const struct dsm_core *core)
+{
+	uint32_t hold = core->config.hold_us;
+
+	return (hold > PATIENCE_US ? hold : PATIENCE_US) * (uint64_t)1000;
+}
+
 static inline bool dsm_may(const struct dsm_holder *h, bool write)
 {
 	return write ? h->state == DSM_M : h->state != DSM_I;
@@ -246,15 +281,39 @@ uint16_t dsm_txn_slot(const struct dsm_core *core, const struct dsm_txn *t);
 void dsm_want(struct dsm_core *core, uint32_t page, bool write);
 void dsm_backlog_run(struct dsm_core *core);
 
+/* ---- collect.c ---- */
+
+/* Which of the collection's pages it is; c->pages: none. */
+uint8_t dsm_collection_find(const struct dsm_collection *c, uint32_t page);
+/* Begins to collect the pages in c. */
+void dsm_collection_start(struct dsm_core *core, struct dsm_collection *c);
+/* It holds no more than so many pages: who waits for the others waits no longer, else the order in
+ * which hold is taken would be broken. */
+void dsm_collection_shrink(struct dsm_core *core, struct dsm_collection *c, uint8_t prefix);
+/* It holds nothing any more. */
+void dsm_collection_end(struct dsm_core *core, struct dsm_collection *c);
+/* ns until which collections keep requests for the page away; not after now: they do not. */
+uint64_t dsm_collections_until(struct dsm_core *core, uint32_t page);
+/* A page came: who collects it holds it from now on, before home hears of it. */
+void dsm_collections_join(struct dsm_core *core, uint32_t page);
+void dsm_collections_run(struct dsm_core *core);
+
 /* ---- acquire.c ---- */
 
 void dsm_acquire_event(struct dsm_core *core, const struct dsm_event *event);
 void dsm_release_event(struct dsm_core *core, const struct dsm_event *event);
-void dsm_acquires_run(struct dsm_core *core);
-/* ns until which acquires keep requests for the page away; 0: none does. */
-uint64_t dsm_acquire_until(struct dsm_core *core, uint32_t page);
+void dsm_acquire_done(struct dsm_core *core, unsigned index, uint32_t result);
 /* The space ends: tells those that wait. */
 void dsm_acquires_fail(struct dsm_core *core);
+
+/* ---- thread.c ---- */
+
+/* A thread stalled. True: its whole set is being collected, the page among it. */
+bool dsm_thread_stalled(struct dsm_core *core, uint32_t id, uint32_t page, bool write);
+/* Its set is complete. */
+void dsm_thread_ready(struct dsm_core *core, unsigned index);
+/* What the adapter saw of a page that was written, or not. */
+void dsm_threads_proof(struct dsm_core *core, const struct dsm_proof *proof);
 
 /* ---- hold.c ---- */
 
@@ -264,8 +323,8 @@ enum dsm_deferral { DEFER_NO, DEFER_YES, DEFER_REFUSED };
 enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const struct dsm_msg *msg);
 /* A hold ended early. */
 void dsm_hold_shorten(struct dsm_core *core, uint32_t page);
-/* An acquire that held the page has all its pages now: what came meanwhile waits until then. */
-void dsm_hold_prolong(struct dsm_core *core, uint32_t page, uint64_t until);
+/* A collection that held the page is complete: what came meanwhile waits for its last window. */
+void dsm_hold_anew(struct dsm_core *core, uint32_t page);
 /* Serves what is due. */
 void dsm_hold_expire(struct dsm_core *core);
 /* Next deadline, ns; UINT64_MAX: none. */
@@ -281,6 +340,8 @@ void dsm_home_done(struct dsm_core *core, uint32_t page);
 /* ---- local.c ---- */
 
 void dsm_fault_event(struct dsm_core *core, const struct dsm_event *event);
+/* A thread waits for the page: wakes it, or asks for the page. */
+void dsm_demand(struct dsm_core *core, uint32_t page, bool write);
 void dsm_evict_event(struct dsm_core *core, const struct dsm_event *event);
 
 /* ---- recv_*.c: one a message. False: no rule allows it, its sender is broken or hostile. ---- */

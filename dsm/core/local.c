@@ -10,25 +10,36 @@ static bool refuse(struct dsm_core *core, uint64_t page)
 	return true;
 }
 
+/* Is the right here, or to be had without a message? */
+static bool is_here(struct dsm_core *core, uint32_t page, bool write)
+{
+	if (write && dsm_holder(core, page)->state == DSM_E)
+		dsm_holder_write_silently(core, page);
+	else if (!dsm_may(dsm_holder(core, page), write))
+		return false;
+	dsm_fx(core, DSM_FX_WAKE, page);
+	return true;
+}
+
+void dsm_demand(struct dsm_core *core, uint32_t page, bool write)
+{
+	if (!is_here(core, page, write))
+		dsm_want(core, page, write);
+}
+
 /* R18: the fault is a hint; our state decides. */
 void dsm_fault_event(struct dsm_core *core, const struct dsm_event *ev)
 {
 	uint32_t page = (uint32_t)ev->fault.page.v;
 	bool write = ev->fault.write;
-	struct dsm_holder *h;
 
 	if (refuse(core, ev->fault.page.v))
 		return;
-	h = dsm_holder(core, page);
-	if (dsm_may(h, write)) {
-		core->stats.spurious++;
-		dsm_fx(core, DSM_FX_WAKE, page);
-	} else if (write && h->state == DSM_E) {
-		dsm_holder_write_silently(core, page);
-		dsm_fx(core, DSM_FX_WAKE, page);
-	} else {
-		dsm_want(core, page, write);
-	}
+	core->stats.spurious += dsm_may(dsm_holder(core, page), write);
+	if (is_here(core, page, write))
+		return;
+	if (!dsm_thread_stalled(core, ev->fault.thread, page, write))
+		dsm_demand(core, page, write);
 }
 
 /* R20: a copy goes at once. A DROP needs no answer: what we ask for next comes after it on the same
@@ -87,7 +98,7 @@ void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
 	h = dsm_holder(core, page);
 	if (h->state == DSM_I || h->txn || h->backlog || h->deferred)
 		return;
-	if (dsm_acquire_until(core, page) > core->now)
+	if (dsm_collections_until(core, page) > core->now)
 		return;
 	if (h->state == DSM_S)
 		drop_copy(core, page);

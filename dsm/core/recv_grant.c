@@ -57,6 +57,8 @@ static void complete(struct dsm_core *core, struct dsm_txn *t, enum dsm_source s
 	dsm_holder_granted_now(core, h);
 	dsm_txn_move(core, t, TXN_FREE);
 	dsm_holder_move(core, page, granted_state(t->flags));
+	if (h->collected)
+		dsm_collections_join(core, page); /* R26 */
 	dsm_send(core, dsm_home_of(core, page),
 		 (struct dsm_msg){.type = PAGE_UNBLOCK,
 				  .requester = core->config.self,

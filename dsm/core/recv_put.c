@@ -105,8 +105,8 @@ bool dsm_recv_put_ack(struct dsm_core *core, struct member_id from, const struct
 	dsm_txn_move(core, t, TXN_FREE);
 	if (held && refused)
 		keep_page(core, page, t->flags, dsm_txn_slot(core, t));
-	if (dsm_holder(core, page)->acquired)
-		core->acquires_dirty = true;
+	if (dsm_holder(core, page)->collected)
+		core->collections_dirty = true;
 	dsm_fx(core, DSM_FX_WAKE, page); /* R18: who faulted meanwhile asks again */
 	return true;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A step: the event is handled; what it made us send to ourselves is handled (dsm_drain); then the
- * work that may have become due is done in a fixed order - requests whose hold is over, acquires,
- * pages waiting for a transaction -, as far as the budget of one step allows; a TIMER asks for the
- * rest. What holds for all messages is checked here, once, from the table `rules`; the handlers
- * check what is theirs.
+ * work that may have become due is done in a fixed order - requests whose hold is over,
+ * collections, pages waiting for a transaction -, as far as the budget of one step allows; a TIMER
+ * asks for the rest. What holds for all messages is checked here, once, from the table `rules`; the
+ * handlers check what is theirs.
  */
 #include "dsm/core/internal.h"
 
@@ -195,14 +195,14 @@ static void catch_up(struct dsm_core *core)
 {
 	dsm_hold_expire(core);
 	do {
-		dsm_acquires_run(core);
+		dsm_collections_run(core);
 		dsm_backlog_run(core);
-	} while (core->acquires_dirty && dsm_has_budget(core) && !core->ending);
+	} while (core->collections_dirty && dsm_has_budget(core) && !core->ending);
 }
 
 static uint64_t next_deadline(const struct dsm_core *core)
 {
-	bool unfinished = core->acquires_dirty || (core->backlog_count && core->txn_free_count);
+	bool unfinished = core->collections_dirty || (core->backlog_count && core->txn_free_count);
 
 	return unfinished ? core->now : dsm_hold_next(core);
 }
@@ -228,6 +228,8 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 	core->blame = core->config.self;
 	if (event->now > core->now)
 		core->now = event->now;
+	for (uint8_t i = 0; i < event->proofs && i < DSM_PROOFS_MAX; i++)
+		dsm_threads_proof(core, &event->proof[i]);
 	dispatch(core, event);
 	dsm_drain(core);
 	if (!core->ending)

@@ -72,6 +72,7 @@ static void build_member(struct world *w, unsigned m)
 	mb->paused = false;
 	mb->fx->n = 0;
 	mb->fx_next = 0;
+	mb->proofs = 0;
 	mb->n_touched = 0;
 	mb->n_blocked = 0;
 	mb->stale_given = 0;

@@ -129,6 +129,7 @@ void check_release(struct world *w, unsigned m)
 		const struct frame *f = &w->members[m].memory.frames[p];
 		const uint64_t hold = w->tuning.hold_us * (uint64_t)1000;
 		if (f->asked_for && f->present && f->hold_from && !device_uses(w, m, (uint16_t)p) &&
+		    !dsm_core_collects(w->members[m].core, (struct gpage){w->space_page[p]}) &&
 		    w->members[m].cause.now > f->gained + hold + 1000)
 			world_fail(w, "I9", (int)p,
 				   "m%u lets a request wait for a page that nothing holds", m);
@@ -141,26 +142,26 @@ static uint64_t wait_bound(const struct world *w)
 	const struct tuning *t = &w->tuning;
 	const uint64_t turn = 6 * (t->base + t->jitter + t->tail_delay + 10 * t->pause_time) +
 			      t->timer_delay + 100000 +
-			      64 * (uint64_t)1000 * (t->hold_us + t->acquire_us);
+			      64 * (uint64_t)1000 * (t->hold_us + t->acquire_us) +
+			      40 * (t->wake_least + t->wake_delay);
 	const uint64_t loss = w->doomed ? 2 * w->silence : 0;
-	return turn * w->options->members * (t->threads + t->devices + 1) + loss;
+	return turn * w->options->members * (t->threads + t->devices + 1) * (1 + t->set_pages / 4) +
+	       loss;
 }
 
 static void check_thread_wait(struct world *w, unsigned m, unsigned i, uint64_t bound)
 {
 	const struct thread *t = &w->members[m].threads[i];
-	if (t->state == THREAD_STALLED && w->now - t->since > bound)
-		world_fail(w, "I5", t->stalled_on, "thread %u of m%u has waited for %" PRIu64 " ns",
-			   i, m, w->now - t->since);
+	if (t->state != THREAD_IDLE && w->now - t->begun > bound)
+		world_fail(w, "I5", t->stalled_on,
+			   "an instruction of thread %u of m%u that needs %u pages has not retired "
+			   "for %" PRIu64 " ns",
+			   i, m, t->n, w->now - t->begun);
 }
 
-/* An acquire finishes in bounded time only if its window, which grows with acquire_us, can outlast
- * the holds of all others, and if a page that came is held at all (README.md). */
 static void check_device_wait(struct world *w, unsigned m, unsigned i, uint64_t bound)
 {
 	const struct device *d = &w->members[m].devices[i];
-	if (!w->tuning.hold_us || w->tuning.acquire_us < w->tuning.hold_us)
-		return;
 	if (d->state == DEVICE_WAITING && w->now - d->since > bound)
 		world_fail(w, "I5", d->first, "device %u of m%u has waited for %" PRIu64 " ns", i,
 			   m, w->now - d->since);

@@ -7,7 +7,8 @@
 /*
  * A request causes forwards and replies, a forward only replies. A reply ends a transaction; what
  * waited for that may begin then. Other pages do not count: any step may also do what has become
- * due. A device that waits for the page asks again when it leaves.
+ * due. A device that waits for the page, or a core that collects it for a stalled thread, asks
+ * again when it leaves.
  */
 static bool class_allowed(const struct world *w, unsigned m, const struct dsm_msg *msg)
 {
@@ -20,7 +21,7 @@ static bool class_allowed(const struct world *w, unsigned m, const struct dsm_ms
 	if (cause->type != DSM_EV_MSG || cause->page != world_page(w, msg->page))
 		return true;
 	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_REQUEST)
-		return device_waits(w, m, cause->page);
+		return device_waits(w, m, cause->page) || dsm_core_collects(mb->core, msg->page);
 	return cause->msg_class == PAGE_CLASS_REPLY || sent > cause->msg_class;
 }
 

@@ -57,6 +57,8 @@ static void grant(struct world *w, unsigned m, uint16_t page, bool writable)
 	f->given_back = false;
 	f->gained = w->members[m].cause.now;
 	begin_hold(f, &w->members[m].cause, page);
+	f->watched = writable;
+	f->came = f->value;
 	set_right(w, m, page, true, writable);
 }
 
@@ -133,9 +135,23 @@ static void check_hold(struct world *w, unsigned m, uint16_t page)
 			   mb->cause.now - f->hold_from);
 }
 
+enum { PROOFS_LOST = 50 /* per mille */ };
+
+/* As dsm/written.h: now and then nothing is known. */
+static void prove(struct world *w, unsigned m, uint16_t page)
+{
+	struct member *mb = &w->members[m];
+	struct frame *f = &mb->memory.frames[page];
+	if (f->watched && mb->proofs < DSM_PROOFS_MAX && !rng_chance(&w->rng, PROOFS_LOST))
+		mb->proof[mb->proofs++] = (struct dsm_proof){.page = {w->space_page[page]},
+							     .written = f->value != f->came};
+	f->watched = false;
+}
+
 static void read_out(struct world *w, unsigned m, uint16_t page, uint16_t slot)
 {
 	struct frame *f = &w->members[m].memory.frames[page];
+	prove(w, m, page);
 	if (f->writable)
 		world_fail(w, "M3", page, "m%u reads a page out that is still written", m);
 	fill(w, m, page, slot, f->value);

@@ -77,9 +77,11 @@ static void print_text(const struct report *r, const struct rack *rack)
 	       r->seeds, f->steps, f->page_faults, r->violations, r->seconds, rate(r, f));
 	printf("%u members, %u pages: %" PRIu64 " troubles injected, longest wait %.3f ms, %" PRIu64
 	       " retries (at most %" PRIu64 " of one instruction), %" PRIu64 " reads, %" PRIu64
-	       " writes, %" PRIu64 " acquires\n",
+	       " writes, %" PRIu64 " acquires\n%" PRIu64 " instructions, %" PRIu64
+	       " of several pages; the longest took %.3f ms\n",
 	       rack->options.members, rack->options.pages, injected(f), (double)f->wait_max / 1e6,
-	       f->retries, f->retries_max, f->reads, f->writes, f->acquires);
+	       f->retries, f->retries_max, f->reads, f->writes, f->acquires, f->instructions,
+	       f->sets, (double)f->retire_max / 1e6);
 	printf("%" PRIu64 " requests, %.0f %% collided at home; %" PRIu64 " held back; %" PRIu64
 	       " overtaken messages; longest queue of a link %u;",
 	       f->requests, per_cent(f->collided, f->requests), f->held_back, f->stale_version,

@@ -2,6 +2,7 @@
 #include "tests/sim/step.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "tests/sim/legal.h"
 #include "tests/sim/say.h"
@@ -243,6 +244,9 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 		say_event(w, m, event, letter);
 	mb->fx->n = 0;
 	mb->fx_next = 0;
+	event->proofs = mb->proofs;
+	memcpy(event->proof, mb->proof, sizeof(event->proof));
+	mb->proofs = 0;
 	dsm_step(mb->core, event, mb->fx);
 	digest(w, m, event);
 	if (mb->fx->n > DSM_EFFECTS_MAX)

@@ -40,12 +40,13 @@ void thread_access(struct world *w, unsigned m, uint16_t page, bool write, const
 static void draw_instruction(struct world *w, struct thread *t)
 {
 	t->n = 1;
-	if (w->options->pages >= THREAD_SET_MAX && rng_chance(&w->rng, w->tuning.sets))
-		t->n = (uint8_t)rng_between(&w->rng, 2, THREAD_SET_MAX);
+	if (rng_chance(&w->rng, w->tuning.sets))
+		t->n = (uint8_t)rng_between(&w->rng, 2, w->tuning.set_pages);
 	for (unsigned i = 0; i < t->n; i++) {
 		t->page[i] = thread_draw_page(w);
 		t->write[i] = rng_chance(&w->rng, w->tuning.write);
 	}
+	t->begun = w->now;
 	t->retries = 0;
 	t->woken = false;
 	t->state = THREAD_TRYING;
@@ -82,6 +83,16 @@ static void stall(struct world *w, unsigned m, unsigned index, unsigned which)
 						   .generation = t->generation});
 }
 
+static void retire(struct world *w, struct thread *t)
+{
+	const uint64_t took = w->now - t->begun;
+	t->state = THREAD_IDLE;
+	w->figures->instructions++;
+	w->figures->sets += t->n > 1;
+	if (took > w->figures->retire_max)
+		w->figures->retire_max = took;
+}
+
 void thread_run(struct world *w, unsigned m, unsigned index)
 {
 	struct thread *t = &w->members[m].threads[index];
@@ -100,16 +111,18 @@ void thread_run(struct world *w, unsigned m, unsigned index)
 	}
 	for (unsigned i = 0; i < t->n; i++)
 		thread_access(w, m, t->page[i], t->write[i], "thread");
-	t->state = THREAD_IDLE;
+	retire(w, t);
 	thread_start(w, m, index);
 }
 
 /* The engine may have read the message before the thread was woken by somebody else's fault: then
- * the core gets a hint about nothing. Or it had not: then the kernel takes the message back. */
+ * the core gets a hint about nothing, but not after the thread's next message. Or it had not: then
+ * the kernel takes the message back. */
 void thread_fault(struct world *w, const struct clock_event *event)
 {
 	const struct thread *t = &w->members[event->member].threads[event->index];
-	if (t->generation != event->generation && rng_chance(&w->rng, 500))
+	if (t->generation != event->generation &&
+	    (t->state == THREAD_STALLED || rng_chance(&w->rng, 500)))
 		return;
 	struct dsm_event ev = {.type = DSM_EV_FAULT,
 			       .fault = {.page = {w->space_page[event->page]},
@@ -129,7 +142,7 @@ static void wake(struct world *w, unsigned m, unsigned index)
 	if (waited > w->figures->wait_max)
 		w->figures->wait_max = waited;
 	clock_push(&w->clock,
-		   (struct clock_event){.time = w->now +
+		   (struct clock_event){.time = w->now + w->tuning.wake_least +
 						rng_below(&w->rng, (uint32_t)w->tuning.wake_delay),
 					.kind = CLOCK_THREAD,
 					.member = (uint8_t)m,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads (vCPUs) of a member. A thread runs instructions; one needs one to three pages at the same
- * instant, some of them for writing, and reads what it writes first. Where a right is missing it
- * stalls: the kernel queues a fault message, the engine reads it some time later and hands it to
- * the core. Only a WAKE for that page makes the thread run again, after a while; then it starts the
- * instruction anew, and may find the page gone again (a retry).
+ * Threads (vCPUs) of a member. A thread runs instructions; one needs up to 16 pages at the same
+ * instant, in any order, some of them for writing, and reads what it writes first. Where a right is
+ * missing it stalls: the kernel queues a fault message, the engine reads it some time later and
+ * hands it to the core. Only a WAKE for that page makes the thread run again, after a while, which
+ * may always be longer than a grant is held; then it starts the instruction anew, and may find the
+ * page gone again (a retry). Every instruction must retire.
  */
 #ifndef CELLULAR_SIM_THREAD_H
 #define CELLULAR_SIM_THREAD_H
@@ -16,7 +17,7 @@
 
 struct world;
 
-enum { THREADS_MAX = 4, THREAD_SET_MAX = 3 };
+enum { THREADS_MAX = 4, THREAD_SET_MAX = 16 };
 
 enum thread_state {
 	THREAD_IDLE,	/* between two instructions */
@@ -34,6 +35,7 @@ struct thread {
 	uint32_t retries;    /* of this instruction: woken, and the page was gone again */
 	bool woken;	     /* ran on after a wake and did not stall since */
 	uint64_t since;	     /* of the stall, ns */
+	uint64_t begun;	     /* the instruction, ns */
 };
 
 /* Draws a page as this seed likes them: hot or not. */

@@ -21,6 +21,7 @@ struct tuning {
 	uint32_t hot;	  /* per mille of the accesses that go to one of hot_pages */
 	unsigned hot_pages;
 	uint32_t sets;	     /* per mille of the instructions that need several pages at once */
+	unsigned set_pages;  /* ... at most so many */
 	uint64_t think;	     /* ns, most between two instructions */
 	uint64_t storm_gap;  /* ns between two storms of fault messages; 0: none */
 	uint64_t device_gap; /* ns, most between two acquires */
@@ -39,7 +40,8 @@ struct tuning {
 	uint64_t silence;      /* ns, most after which a member takes a silent one for lost */
 	uint32_t pause;	       /* per mille of the effects before which the member stops */
 	uint64_t pause_time;   /* ns, most */
-	uint64_t wake_delay;   /* ns, most between a wake and the thread's run */
+	uint64_t wake_least;   /* ns, least between a wake and the thread's run */
+	uint64_t wake_delay;   /* ns, most on top */
 	uint64_t timer_delay;  /* ns, most */
 	uint64_t spurious_gap; /* ns between two timers nobody asked for; 0: none */
 	unsigned rests;	       /* how often all load stops and the rack must come to rest */

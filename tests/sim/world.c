@@ -199,7 +199,7 @@ bool world_turn(struct world *w)
 		stop_load(w);
 		end_rest(w);
 	}
-	if (w->events % WAIT_CHECK_PERIOD == 0 && !w->draining)
+	if (w->events % WAIT_CHECK_PERIOD == 0)
 		check_waits(w);
 	if (w->draining && w->events >= DRAIN_EVENTS_MAX)
 		world_fail(w, "I5", -1, "the space does not come to rest");

@@ -63,6 +63,8 @@ struct member {
 	struct cause cause;
 	struct dsm_effects *fx;
 	uint32_t fx_next;
+	struct dsm_proof proof[DSM_PROOFS_MAX]; /* for the next step */
+	uint8_t proofs;
 	uint16_t touched[WORLD_TOUCHED_MAX];
 	unsigned n_touched;
 	struct clock_event *blocked;
@@ -84,6 +86,9 @@ struct figures {
 	uint64_t held_back;		/* forwards put off by a hold */
 	uint64_t done[SIM_FAULT_KINDS]; /* faults of --faults that were carried out */
 	uint64_t wait_max;		/* ns, longest stall */
+	uint64_t instructions;		/* that retired */
+	uint64_t sets;			/* ... and needed several pages at once */
+	uint64_t retire_max;		/* ns, longest time of one */
 	uint64_t retries_max;		/* of one instruction */
 	uint64_t stale_version;		/* messages overtaken by a newer version */
 	uint64_t worlds;		/* lives of spaces */

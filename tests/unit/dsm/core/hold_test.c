@@ -305,7 +305,7 @@ static void windows_grow(void)
 	rack_write(r, 0, P0 + 1, 1);
 	rack_tick(r, 1000);
 	rack_acquire(r, 1, P0, 2, true, 1);
-	CU_ASSERT_EQUAL(r->core[1]->acquire[0].until, r->now + 500000);
+	CU_ASSERT_EQUAL(r->core[1]->collection[0].until, r->now + 500000);
 	rack_fault(r, 2, P0, true);
 	rack_deliver(r, 2, 0, PAGE_GET_X);
 	rack_deliver(r, 0, 1, PAGE_FETCH_X);
@@ -318,7 +318,7 @@ static void windows_grow(void)
 	rack_deliver(r, 1, 0, PAGE_GET_X); /* page P0, again */
 	rack_deliver(r, 0, 2, PAGE_FETCH_X);
 	rack_deliver(r, 2, 1, PAGE_GRANT);
-	CU_ASSERT_EQUAL(r->core[1]->acquire[0].until, r->now + 1000000);
+	CU_ASSERT_EQUAL(r->core[1]->collection[0].until, r->now + 1000000);
 	rack_settle(r);
 	CU_ASSERT_EQUAL(r->acquired[1], 1);
 	end();

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stalled threads get the whole set of pages they need, and time to use it (R40 .. R42). Home of
+ * the pages is member 0, unless said otherwise. */
+#include "rack.h"
+
+enum {
+	PAGES = 4 * DSM_CHUNK_PAGES,
+	LOW = 3,
+	HIGH = 9,
+	THREAD = 77,
+	PATIENCE = RACK_HOLD_US, /* us; the hold of the rack is longer than the least patience */
+};
+
+static struct rack *r;
+
+static void begin(uint8_t members)
+{
+	r = rack_new(members, PAGES, RACK_HOLD_US);
+}
+
+static void end(void)
+{
+	rack_settle(r);
+	for (uint8_t m = 0; m < r->members; m++) {
+		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
+		CU_ASSERT_EQUAL(dsm_core_pending(r->core[m]), 0);
+	}
+	rack_delete(r);
+}
+
+static void stall(uint8_t member, uint32_t thread, uint64_t page, bool write)
+{
+	rack_step(r, member,
+		  (struct dsm_event){.type = DSM_EV_FAULT, .fault = {{page}, write, thread}});
+}
+
+/* What the adapter saw comes with the next event, here with one that does nothing. */
+static void prove(uint8_t member, uint64_t page, bool written)
+{
+	rack_step(r, member,
+		  (struct dsm_event){
+			  .type = DSM_EV_TIMER, .proofs = 1, .proof = {{{page}, written}}});
+}
+
+static const struct dsm_collection *set_of(uint8_t member, unsigned thread)
+{
+	return &r->core[member]->collection[DSM_ACQUIRES_MAX + thread];
+}
+
+/* The thread stalls on the page and gets it; then member 2 takes it away. */
+static void get_and_lose(uint64_t page, bool written)
+{
+	stall(1, THREAD, page, true);
+	rack_settle(r);
+	ASSERT_STATE(r, 1, page, DSM_M);
+	rack_tick(r, RACK_HOLD_US);
+	rack_fault(r, 2, page, true);
+	rack_settle(r);
+	ASSERT_STATE(r, 1, page, DSM_I);
+	prove(1, page, written);
+}
+
+/* R40: who gets on costs nothing: one request a fault, in the order of the faults. */
+static void a_fault_asks_for_its_page(void)
+{
+	begin(2);
+	stall(1, THREAD, HIGH, true);
+	stall(1, THREAD, LOW, false);
+	CU_ASSERT_EQUAL(rack_count(r, 1, 0), 2);
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 0, PAGE_GET_X).page.v, HIGH);
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 0, PAGE_GET_S).page.v, LOW);
+	CU_ASSERT_EQUAL(set_of(1, 0)->pages, 2);
+	CU_ASSERT_EQUAL(set_of(1, 0)->page[0], LOW);
+	CU_ASSERT_EQUAL(set_of(1, 0)->write, 2);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_IDLE);
+	end();
+}
+
+/* R40: a fault of nobody in particular leaves no trace. */
+static void an_unknown_thread_has_no_set(void)
+{
+	begin(2);
+	stall(1, 0, LOW, true);
+	CU_ASSERT_EQUAL(r->core[1]->threads, 0);
+	end();
+}
+
+/* The thread needs LOW and HIGH, and lost both before it ran: it is in trouble with the set. */
+static void lose_both(void)
+{
+	begin(3);
+	get_and_lose(HIGH, false);
+	get_and_lose(LOW, false);
+	stall(1, THREAD, HIGH, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_WANTS);
+}
+
+/* R41, R26: the core asks for the lowest missing page itself, and for the next when that is here.
+ */
+static void the_set_is_collected_in_rising_order(void)
+{
+	lose_both();
+	CU_ASSERT_EQUAL(rack_count(r, 1, 0), 1);
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 0, PAGE_GET_X).page.v, LOW);
+	rack_deliver(r, 0, 2, PAGE_FETCH_X);
+	rack_tick(r, RACK_HOLD_US);
+	rack_deliver(r, 2, 1, PAGE_GRANT);
+	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 0, PAGE_GET_X).page.v, HIGH);
+	end();
+}
+
+/* LOW is here and held, HIGH is on its way, member 2 wants LOW. */
+static void hold_low(void)
+{
+	lose_both();
+	rack_deliver(r, 1, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 2, PAGE_FETCH_X);
+	rack_tick(r, RACK_HOLD_US);
+	rack_deliver(r, 2, 1, PAGE_GRANT);
+	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
+	rack_fault(r, 2, LOW, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	rack_tick(r, RACK_HOLD_US); /* its own hold is over */
+	ASSERT_STATE(r, 1, LOW, DSM_M);
+}
+
+static void bring_high(void)
+{
+	rack_deliver(r, 1, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 2, PAGE_FETCH_X);
+	rack_deliver(r, 2, 1, PAGE_GRANT);
+}
+
+/* R41, R28: what is here is kept while the rest comes, and all of it for a last window. */
+static void the_set_is_held_until_it_was_used(void)
+{
+	unsigned wakes;
+
+	hold_low();
+	wakes = r->wakes[1];
+	bring_high();
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
+	CU_ASSERT_TRUE(r->wakes[1] > wakes);
+	rack_tick(r, 2 * PATIENCE - 1);
+	ASSERT_STATE(r, 1, LOW, DSM_M);
+	ASSERT_STATE(r, 1, HIGH, DSM_M);
+	rack_tick(r, 1);
+	ASSERT_STATE(r, 1, LOW, DSM_I);
+	end();
+}
+
+/* R27: one window for each page, then who waits is served and the collection begins anew. */
+static void collecting_is_bounded(void)
+{
+	hold_low();
+	rack_tick(r, 2 * PATIENCE - RACK_HOLD_US);
+	ASSERT_STATE(r, 1, LOW, DSM_I);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(set_of(1, 0)->tries, 1);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
+	end();
+}
+
+/* R26: a lower page turns out to be missing: what is above it is held no longer, or two members
+ * could wait for each other. */
+static void a_lower_page_lets_the_higher_go(void)
+{
+	hold_low();
+	stall(1, THREAD, LOW - 1, true);
+	rack_tick(r, 0);
+	ASSERT_STATE(r, 1, LOW, DSM_I);
+	CU_ASSERT_EQUAL(set_of(1, 0)->page[0], LOW - 1);
+	end();
+}
+
+/* R26: so does a right that is missing on a page that is here. */
+static void a_stronger_right_lets_the_page_go(void)
+{
+	begin(3);
+	rack_write(r, 0, LOW, 1);
+	for (int i = 0; i < 3; i++) { /* come and gone twice: in trouble */
+		rack_tick(r, 1000);
+		rack_fault(r, 0, LOW, true);
+		rack_settle(r);
+		stall(1, THREAD, LOW, false);
+		rack_settle(r);
+	}
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
+	stall(1, THREAD, LOW, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->prefix, 0);
+	rack_settle(r);
+	ASSERT_STATE(r, 1, LOW, DSM_M);
+	end();
+}
+
+/* R41: the oftener the thread came too late, the longer the pages are kept for it. */
+static void the_last_window_grows(void)
+{
+	begin(3);
+	for (unsigned i = 0; i < 5; i++) {
+		get_and_lose(LOW, false);
+		if (i)
+			CU_ASSERT_EQUAL(set_of(1, 0)->last, 2 * i * PATIENCE * 1000);
+	}
+	end();
+}
+
+/* R41: ... up to a ceiling. */
+static void the_last_window_has_a_ceiling(void)
+{
+	begin(3);
+	for (int i = 0; i < 50; i++)
+		get_and_lose(LOW, false);
+	CU_ASSERT_EQUAL(set_of(1, 0)->last, 64 * PATIENCE * 1000);
+	end();
+}
+
+/* R41: nothing is known of it: it may well have got on, so it is not let grow far. */
+static void doubt_grows_a_little(void)
+{
+	begin(3);
+	for (int i = 0; i < 20; i++) {
+		stall(1, THREAD, LOW, true);
+		rack_settle(r);
+		rack_tick(r, RACK_HOLD_US);
+		rack_fault(r, 2, LOW, true);
+		rack_settle(r);
+	}
+	CU_ASSERT_EQUAL(set_of(1, 0)->last, 4 * PATIENCE * 1000);
+	end();
+}
+
+/* R42: a word that two members write in turn keeps its short turns. */
+static void a_written_page_starts_over(void)
+{
+	begin(3);
+	for (int i = 0; i < 20; i++) {
+		get_and_lose(LOW, true);
+		CU_ASSERT_EQUAL(set_of(1, 0)->last, 0);
+	}
+	end();
+}
+
+/* R42: another thread may have written it. */
+static void a_page_of_two_threads_proves_nothing(void)
+{
+	begin(3);
+	for (int i = 0; i < 4; i++) {
+		stall(1, THREAD + 1, LOW, true);
+		get_and_lose(LOW, true);
+	}
+	CU_ASSERT_EQUAL(set_of(1, 0)->last, 3 * PATIENCE * 1000);
+	end();
+}
+
+/* R42: nobody is that late. */
+static void a_long_run_starts_over(void)
+{
+	begin(3);
+	get_and_lose(HIGH, false);
+	get_and_lose(LOW, false);
+	rack_tick(r, 64 * PATIENCE + 1);
+	stall(1, THREAD, HIGH, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->pages, 1);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_IDLE);
+	end();
+}
+
+/* R40: the seventeenth page is no page of the same instruction. */
+static void a_full_set_starts_over(void)
+{
+	begin(2);
+	for (uint64_t p = 0; p <= DSM_ACQUIRE_PAGES_MAX; p++)
+		stall(1, THREAD, p, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->pages, 1);
+	CU_ASSERT_EQUAL(set_of(1, 0)->page[0], DSM_ACQUIRE_PAGES_MAX);
+	end();
+}
+
+/* R40: who silently waits for its collection when its place is taken is not forgotten. */
+static void a_thread_that_loses_its_place_still_waits(void)
+{
+	lose_both();
+	for (uint32_t t = 1; t <= DSM_THREADS_MAX; t++) {
+		rack_tick(r, 1);
+		stall(1, 1000 + t, HIGH + t, false);
+	}
+	CU_ASSERT_EQUAL(r->core[1]->threads, DSM_THREADS_MAX);
+	CU_ASSERT_EQUAL(r->core[1]->thread[0].id, 1000 + DSM_THREADS_MAX);
+	rack_settle(r);
+	ASSERT_STATE(r, 1, HIGH, DSM_M);
+	end();
+}
+
+/* R26: a page whose home is here does not pass through to the next in home's queue, though nothing
+ * is held after its grant. */
+static void a_page_does_not_pass_through_its_home(void)
+{
+	r = rack_new(3, PAGES, 0);
+	rack_write(r, 1, LOW, 1);
+	rack_acquire(r, 0, LOW, 1, true, 1);
+	rack_fault(r, 2, LOW, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X); /* waits in home's queue */
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	rack_deliver(r, 1, 0, PAGE_GRANT);
+	ASSERT_STATE(r, 0, LOW, DSM_M);
+	CU_ASSERT_EQUAL(r->acquired[0], 1);
+	end();
+}
+
+/* One instruction of each member needs all the pages at once, from a different one on each. */
+static bool try_instruction(uint8_t member, unsigned pages)
+{
+	for (unsigned i = 0; i < pages; i++) {
+		uint64_t page = LOW + (i + member) % pages;
+
+		if (!r->page[member][page].writable) {
+			stall(member, THREAD, page, true);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Messages take their time, threads run only now and then: nothing is ever together by chance. */
+static unsigned rounds_until_all_retire(uint8_t members, unsigned pages)
+{
+	uint64_t done = 0, all = (1ull << members) - 1;
+	unsigned round = 0;
+
+	for (; done != all && round < 100000; round++) {
+		uint8_t a = (uint8_t)(round % members), b = (uint8_t)(round / members % members);
+
+		rack_tick(r, 7);
+		if (rack_next(r, a, b))
+			rack_deliver(r, a, b, rack_next(r, a, b));
+		if (round % (5 * members) < members && try_instruction(a, pages))
+			done |= 1ull << a;
+	}
+	return round;
+}
+
+static void instructions_of_many_pages_retire(void)
+{
+	static const uint32_t holds[] = {0, RACK_HOLD_US, 2000};
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (uint8_t members = 2; members <= 4; members++) {
+			r = rack_new(members, PAGES, holds[i]);
+			CU_ASSERT_TRUE(rounds_until_all_retire(members, DSM_ACQUIRE_PAGES_MAX) <
+				       100000);
+			end();
+		}
+	}
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		UNIT_CASE(a_fault_asks_for_its_page),
+		UNIT_CASE(an_unknown_thread_has_no_set),
+		UNIT_CASE(the_set_is_collected_in_rising_order),
+		UNIT_CASE(the_set_is_held_until_it_was_used),
+		UNIT_CASE(collecting_is_bounded),
+		UNIT_CASE(a_lower_page_lets_the_higher_go),
+		UNIT_CASE(a_stronger_right_lets_the_page_go),
+		UNIT_CASE(the_last_window_grows),
+		UNIT_CASE(the_last_window_has_a_ceiling),
+		UNIT_CASE(doubt_grows_a_little),
+		UNIT_CASE(a_written_page_starts_over),
+		UNIT_CASE(a_page_of_two_threads_proves_nothing),
+		UNIT_CASE(a_long_run_starts_over),
+		UNIT_CASE(a_full_set_starts_over),
+		UNIT_CASE(a_thread_that_loses_its_place_still_waits),
+		UNIT_CASE(a_page_does_not_pass_through_its_home),
+		UNIT_CASE(instructions_of_many_pages_retire),
+	};
+
+	return unit_main("core-progress", cases, UNIT_COUNT(cases));
+}
