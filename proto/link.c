@@ -211,9 +211,16 @@ static void on_timer(uv_timer_t *timer)
 		link_end(link);
 		break;
 	case LINK_OPEN:
+		link_failf(link, ERR_TIMEOUT, "a frame was not whole within %d ms", LINK_FRAME_MS);
+		break;
 	case LINK_CLOSED:
 		break;
 	}
+}
+
+void link_await_frame(struct link *link)
+{
+	uv_timer_start(&link->timer, on_timer, LINK_FRAME_MS, 0);
 }
 
 /* ---- closing in order ---- */

@@ -9,7 +9,8 @@
  * Rules: a link that breaks the protocol in any way (magic, length, checksum, sequence, a message
  * that does not unpack, an unknown type without FRAME_OPTIONAL) is closed with a reason. A peer
  * that does not read loses the link when more than LINK_BACKLOG_MAX bytes wait. A hello must be
- * over within LINK_HELLO_MS.
+ * over within LINK_HELLO_MS; a frame that a listener's link has begun to receive must be whole
+ * within LINK_FRAME_MS.
  *
  * Threads: all functions and callbacks on the loop's thread. A link is valid until its `closed`
  * callback returns; closed comes exactly once, also after link_close, and never from inside
@@ -30,7 +31,10 @@ enum {
 	LINK_HELLO_MS = 5000,
 	LINK_LINGER_MS =
 		1000, /* link_close waits so long for the queue to go out and the peer to close */
-	LINK_STRANGERS_MAX = 256, /* hellos under way at one listener; more are closed at once */
+	LINK_FRAME_MS = 10000,	  /* from a frame's first byte to its last: 4 MiB at 3.4 Mbit/s */
+	LINK_STRANGERS_MAX = 256, /* hellos under way at one listener; for one more the oldest is
+				     closed: a good hello takes a moment, and must not be kept out
+				     by those that never end theirs */
 	LINK_ADDRESS_MAX = 128,
 };
 

@@ -92,9 +92,23 @@ void link_listener_accept(struct link *link)
 		link_close(link);
 }
 
+static const struct err crowd = {.code = ERR_BUSY, .text = "too many hellos are under way"};
+
+/* Closes the one that has been a stranger for longest. New links come first in the list. */
+static void make_place(struct link_listener *listener)
+{
+	struct link *oldest = NULL;
+
+	for (struct link *link = listener->links; link; link = link->next)
+		if (!link->identified && link->state != LINK_CLOSED)
+			oldest = link;
+	if (!oldest)
+		return;
+	link_fail(oldest, &crowd);
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
-	static const struct err crowd = {.code = ERR_BUSY, .text = "too many hellos are under way"};
 	struct link_listener *listener = server->data;
 	struct link *link;
 
@@ -103,13 +117,13 @@ static void on_connection(uv_stream_t *server, int status)
 	link = link_new(listener->loop, NULL, NULL);
 	if (!link)
 		return;
+	if (listener->strangers >= LINK_STRANGERS_MAX)
+		make_place(listener);
 	link_init_stream(listener->loop, &link->io, listener->local);
 	link->state = LINK_HELLO;
 	add(listener, link);
 	listener->strangers++;
 	if (uv_accept(server, &link->io.stream) < 0)
-		link_fail(link, &crowd);
-	else if (listener->strangers > LINK_STRANGERS_MAX)
 		link_fail(link, &crowd);
 	else
 		link_start_hello(link, false);

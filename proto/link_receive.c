@@ -91,8 +91,21 @@ static bool take_frame(struct link *link)
 	return true;
 }
 
+/* Half a frame may not stay for ever: a link from outside would keep its place and its buffer. */
+static void watch(struct link *link, bool went_on)
+{
+	if (link->state != LINK_OPEN || !link->listener)
+		return;
+	if (!buffer_length(&link->in))
+		uv_timer_stop(&link->timer);
+	else if (went_on || !uv_is_active((uv_handle_t *)&link->timer))
+		link_await_frame(link);
+}
+
 static void process(struct link *link)
 {
+	uint32_t before = link->sequence_in;
+
 	while (link->state == LINK_HELLO && buffer_length(&link->in) >= link->talk.want)
 		take_hello(link);
 	while (link->state == LINK_OPEN && buffer_length(&link->in) && take_frame(link))
@@ -100,6 +113,7 @@ static void process(struct link *link)
 	if (link->state == LINK_DRAINING)
 		buffer_consume(&link->in, buffer_length(&link->in));
 	buffer_give_back(&link->in, LINK_BUFFER_KEEP);
+	watch(link, link->sequence_in != before);
 }
 
 static void on_end(struct link *link, ssize_t n)

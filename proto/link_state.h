@@ -40,7 +40,7 @@ struct link {
 	void *context;
 
 	union link_stream io;
-	uv_timer_t timer; /* hello, draining; opens an adopted link */
+	uv_timer_t timer; /* hello, half a frame, draining; opens an adopted link */
 	int handles;	  /* of these two, not closed yet */
 	union {
 		uv_connect_t connect;
@@ -85,6 +85,8 @@ void link_failf(struct link *link, enum err_code code, const char *fmt, ...)
 void link_write_hello(struct link *link, const struct hello_out *out);
 /* The hello is over, or was not needed. */
 void link_opened(struct link *link);
+/* The frame under way must be whole within LINK_FRAME_MS. */
+void link_await_frame(struct link *link);
 /* Everything queued went out: FIN, once. */
 void link_drain(struct link *link);
 

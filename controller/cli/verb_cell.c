@@ -133,7 +133,7 @@ struct summary {
 	uint64_t uptime_ms;
 	uint32_t epoch;
 	size_t cells, cells_up, vms, vms_running;
-	uint64_t memory, memory_used;
+	uint64_t memory, memory_used, rejected;
 	uint32_t cpus, vcpus;
 };
 
@@ -148,6 +148,7 @@ static int sum_up(struct cli *cli, struct summary *s, struct err *e)
 	snprintf(s->software, sizeof(s->software), "%s", reply->software);
 	s->uptime_ms = reply->uptime_ms;
 	s->epoch = reply->epoch;
+	s->rejected = reply->rejected;
 	cellular__ctl_reply__free_unpacked(reply, NULL);
 	rc = verb_ask(cli, CELLULAR__CTL_OP__OP_CELL_LIST, &reply, e);
 	if (rc)
@@ -195,6 +196,9 @@ static int print_status(const struct summary *s, FILE *out, struct err *e)
 	table_row(t);
 	table_put(t, "cpus");
 	table_put(t, "%u of %u promised", s->vcpus, s->cpus);
+	table_row(t);
+	table_put(t, "rejected");
+	table_put(t, "%" PRIu64 " links", s->rejected);
 	return table_print(t, out, e);
 }
 
@@ -208,13 +212,13 @@ int verb_status(struct cli *cli, void *state, struct err *e)
 		return rc;
 	if (!cli->json)
 		return print_status(&s, cli->out, e);
-	return json_print(json_pack("{s:o, s:o, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:i}",
-				    "controller", json_text(s.controller), "software",
-				    json_text(s.software), "epoch", (int)s.epoch, "uptime_ms",
-				    (json_int_t)s.uptime_ms, "cells", (int)s.cells, "cells_up",
-				    (int)s.cells_up, "vms", (int)s.vms, "vms_running",
-				    (int)s.vms_running, "memory", (json_int_t)s.memory,
-				    "memory_used", (json_int_t)s.memory_used, "cpus", (int)s.cpus,
-				    "vcpus", (int)s.vcpus),
-			  cli->out, e);
+	return json_print(
+		json_pack("{s:o, s:o, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:I}",
+			  "controller", json_text(s.controller), "software", json_text(s.software),
+			  "epoch", (int)s.epoch, "uptime_ms", (json_int_t)s.uptime_ms, "cells",
+			  (int)s.cells, "cells_up", (int)s.cells_up, "vms", (int)s.vms,
+			  "vms_running", (int)s.vms_running, "memory", (json_int_t)s.memory,
+			  "memory_used", (json_int_t)s.memory_used, "cpus", (int)s.cpus, "vcpus",
+			  (int)s.vcpus, "rejected", (json_int_t)s.rejected),
+		cli->out, e);
 }

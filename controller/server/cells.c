@@ -138,8 +138,7 @@ void server_cell_message(struct peer *peer, uint16_t type, const ProtobufCMessag
 		server_query_answer(peer, (const Cellular__FragAnswer *)message);
 		break;
 	default:
-		log_warning("a cell sent %s, which is not its to send", ctl_type_name(type));
-		link_close(peer->link);
+		server_offence(peer, type);
 	}
 }
 

@@ -29,6 +29,7 @@ void server_reply(struct peer *peer, uint64_t request, Cellular__CtlReply *reply
 	reply->epoch = store_epoch(s->store);
 	reply->uptime_ms = clock_ms() - s->started_ms;
 	reply->software = (char *)CELLULAR_VERSION;
+	reply->rejected = server_rejected(s);
 	if (link_send(peer->link, CTL_TYPE_CTL_REPLY, &reply->base, &e) == ERR_TOOBIG)
 		server_reply_error(peer, request, &e);
 	arena_reset(&s->arena);
@@ -290,6 +291,5 @@ void server_client_message(struct peer *peer, uint16_t type, const ProtobufCMess
 		ask(peer, (const Cellular__CtlRequest *)message);
 		return;
 	}
-	log_warning("a client sent %s, which is not its to send", ctl_type_name(type));
-	link_close(peer->link);
+	server_offence(peer, type);
 }

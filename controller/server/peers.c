@@ -20,6 +20,23 @@ void server_send(struct peer *peer, uint16_t type, const ProtobufCMessage *messa
 		log_warning("%s was not sent: %s", ctl_type_name(type), e.text);
 }
 
+void server_offence(struct peer *peer, uint16_t type)
+{
+	log_warning("a %s sent %s, which is not its to send",
+		    peer->kind == HELLO_CELLD ? "cell" : "client", ctl_type_name(type));
+	peer->server->offences++;
+	link_close(peer->link);
+}
+
+uint64_t server_rejected(const struct server *s)
+{
+	uint64_t n = s->offences;
+
+	for (size_t i = 0; i < s->n_listeners; i++)
+		n += link_listener_rejected(s->listeners[i]);
+	return n;
+}
+
 static void on_open(void *context, struct link *link)
 {
 	(void)context;

@@ -94,6 +94,7 @@ struct server {
 	size_t n_listeners;
 	struct peer *peers;
 	size_t n_peers;
+	uint64_t offences; /* links closed for a message that was not theirs to send */
 	struct query *queries;
 	size_t n_queries;
 	uint64_t next_number; /* of peers, waiters, queries */
@@ -109,6 +110,10 @@ struct server {
 void server_accept(void *context, struct link *link, enum hello_kind kind);
 struct peer *server_peer(struct server *s, uint64_t number); /* NULL: gone */
 void server_send(struct peer *peer, uint16_t type, const ProtobufCMessage *message);
+/* It sent a message that is not its to send: closes the link, and counts that. */
+void server_offence(struct peer *peer, uint16_t type);
+/* Links that failed their hello or broke the protocol, since the start. */
+uint64_t server_rejected(const struct server *s);
 
 /* orders.c */
 void server_step(struct server *s, struct policy_event *event);
