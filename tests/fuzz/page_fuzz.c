@@ -95,6 +95,7 @@ void fuzz_seeds(fuzz_put put)
 	BAD(PAGE_GET_S, w.pages = 0);
 	BAD(PAGE_GET_S, w.pages = PAGE_RUN_MAX + 1);
 	BAD(PAGE_GET_S, w.page = UINT64_MAX);
+	BAD(PAGE_GET_S, (w.page = (1 << 20) - 1, w.pages = 2)); /* the last page and one more */
 	BAD(PAGE_GET_S, w.bytes = 1);
 	BAD(PAGE_POST, w.bytes = POST_BYTES_MAX + 1);
 }

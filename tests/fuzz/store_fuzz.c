@@ -113,6 +113,25 @@ static int on_cell(void *context, const struct policy_cell *cell, struct err *e)
 	return policy_load_cell(l->policy, cell, e);
 }
 
+/* What was let in has each vCPU on one fragment, each fragment on a cell of its own. */
+static void check_vm(const struct policy *p, const struct policy_vm *vm)
+{
+	uint64_t vcpus = 0, cells = 0;
+
+	assert(vm && vm->members >= 1 && vm->members <= POLICY_MEMBERS_MAX);
+	assert(vm->vcpus >= 1 && vm->vcpus <= POLICY_VCPUS_MAX);
+	assert(vm->memory && vm->memory % POLICY_MEMORY_UNIT == 0);
+	for (unsigned m = 0; m < vm->members; m++) {
+		const struct policy_fragment *f = &vm->fragments[m];
+
+		assert(policy_cell_at(p, f->cell) && !(cells & 1ull << f->cell));
+		assert(!(f->vcpus & vcpus) && f->state < FRAG_STATES);
+		cells |= 1ull << f->cell;
+		vcpus |= f->vcpus;
+	}
+	assert(vcpus == UINT64_MAX >> (64 - vm->vcpus));
+}
+
 static int on_vm(void *context, const struct store_vm *record, struct err *e)
 {
 	struct load *l = context;
@@ -120,7 +139,7 @@ static int on_vm(void *context, const struct store_vm *record, struct err *e)
 
 	if (ret)
 		return ret;
-	assert(policy_vm_named(l->policy, record->vm->name));
+	check_vm(l->policy, policy_vm_named(l->policy, record->vm->name));
 	ret = body_load(&l->body, record, e);
 	body_free(&l->body);
 	return ret;

@@ -14,11 +14,14 @@
 
 enum { MEMBERS = 3, PAGES = 1000, PEER = 1, MESSAGES_MAX = 1 << 16 };
 
-static void check(const struct transport_event *event)
+/* *left: bytes that were sent and not handed up. */
+static void check(const struct transport_event *event, size_t *left)
 {
 	const struct dsm_msg *m = &event->msg;
 	uint8_t sum = 0;
 
+	assert(sizeof(struct page_wire) + event->bytes <= *left); /* none is made up */
+	*left -= sizeof(struct page_wire) + event->bytes;
 	assert(event->from.v == PEER && m->type >= 1 && m->type <= PAGE_TYPE_LAST &&
 	       m->type != PAGE_PING);
 	assert(m->page.v + m->pages <= PAGES && m->acks < MEMBERS);
@@ -29,7 +32,7 @@ static void check(const struct transport_event *event)
 }
 
 /* Hands up what there is. false: the channel is lost, and stays silent from then on. */
-static bool drain(struct transport *t)
+static bool drain(struct transport *t, size_t *left)
 {
 	struct transport_event event;
 
@@ -43,7 +46,7 @@ static bool drain(struct transport *t)
 			assert(event.type == TRANSPORT_NONE);
 			return false;
 		}
-		check(&event);
+		check(&event, left);
 	}
 	assert(!"a stream of so few bytes has no end");
 }
@@ -53,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct transport_config config = {
 		.members = MEMBERS, .pages = PAGES, .listen = "127.0.0.1:0"};
 	struct transport *t;
-	size_t piece;
+	size_t piece, left = 0;
 	int pair[2];
 
 	if (size < 1 || size > 16 << 10) /* what a socket pair takes without a reader */
@@ -67,13 +70,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t at = 1; at < size; at += piece) {
 		size_t n = piece < size - at ? piece : size - at;
 
-		if (send(pair[1], data + at, n, MSG_NOSIGNAL) != (ssize_t)n || !drain(t))
+		if (send(pair[1], data + at, n, MSG_NOSIGNAL) != (ssize_t)n)
+			break;
+		left += n;
+		if (!drain(t, &left))
 			break;
 	}
 	fd_close(&pair[1]);
-	drain(t);
+	drain(t, &left);
 	transport_tcp.close(t);
 	return 0;
+}
+
+/* The last page and one more. */
+static void put_range(fuzz_put put)
+{
+	struct dsm_msg m = {.type = PAGE_GET_S, .requester = {1}, .page = {PAGES - 1}, .pages = 2};
+	uint8_t input[1 + sizeof(struct page_wire)] = {255};
+
+	page_encode((struct page_wire *)(input + 1), &m, 1, 0);
+	put(input, sizeof(input));
 }
 
 void fuzz_seeds(fuzz_put put)
@@ -95,4 +111,5 @@ void fuzz_seeds(fuzz_put put)
 	input[0] = 2;
 	put(input, n);
 	put(input, 500);
+	put_range(put);
 }

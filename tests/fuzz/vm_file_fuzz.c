@@ -9,6 +9,21 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/controller/cli/vm_file_cases.h"
 
+/* Every vCPU has one place, if any has. */
+static void check_placement(const Cellular__VmSpec *spec)
+{
+	uint64_t placed = 0, all = UINT64_MAX >> (64 - spec->vcpus);
+
+	for (size_t i = 0; i < spec->n_placement; i++)
+		for (size_t k = 0; k < spec->placement[i]->n_vcpus; k++) {
+			uint32_t v = spec->placement[i]->vcpus[k];
+
+			assert(v < spec->vcpus && !(placed & 1ull << v));
+			placed |= 1ull << v;
+		}
+	assert(!spec->n_placement || placed == all);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	Cellular__VmSpec *spec = NULL;
@@ -22,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(spec->vcpus >= 1 && spec->vcpus <= VM_FILE_VCPUS_MAX);
 	assert(spec->memory >= VM_FILE_MEMORY_UNIT && spec->memory % VM_FILE_MEMORY_UNIT == 0);
 	assert(spec->n_files <= VM_FILE_FILES_MAX && spec->n_args <= VM_FILE_ARGS_MAX);
+	check_placement(spec);
 	cellular__vm_spec__free_unpacked(spec, NULL);
 	return 0;
 }
