@@ -9,8 +9,8 @@
  * Rules: a link that breaks the protocol in any way (magic, length, checksum, sequence, a message
  * that does not unpack, an unknown type without FRAME_OPTIONAL) is closed with a reason. A peer
  * that does not read loses the link when more than LINK_BACKLOG_MAX bytes wait. A hello must be
- * over within LINK_HELLO_MS; a frame that a listener's link has begun to receive must be whole
- * within LINK_FRAME_MS.
+ * over within LINK_HELLO_MS; on a link that is not adopted a frame that has begun to come must be
+ * whole within LINK_FRAME_MS.
  *
  * Threads: all functions and callbacks on the loop's thread. A link is valid until its `closed`
  * callback returns; closed comes exactly once, also after link_close, and never from inside

@@ -91,10 +91,16 @@ static bool take_frame(struct link *link)
 	return true;
 }
 
-/* Half a frame may not stay for ever: a link from outside would keep its place and its buffer. */
+/*
+ * Half a frame may not stay for ever: a link from outside would keep its place and its buffer, one
+ * to the controller would never be dialled again. An adopted link is one to a process of our own,
+ * whose end is noticed.
+ */
 static void watch(struct link *link, bool went_on)
 {
-	if (link->state != LINK_OPEN || !link->listener)
+	bool adopted = !link->listener && !link->peer[0];
+
+	if (link->state != LINK_OPEN || adopted)
 		return;
 	if (!buffer_length(&link->in))
 		uv_timer_stop(&link->timer);

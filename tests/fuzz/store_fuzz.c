@@ -237,7 +237,7 @@ static void add_cell(struct output *o, uint8_t id, const char *name)
 
 struct vm {
 	const char *name;
-	uint8_t id, state, vcpus, members, memory, cause;
+	uint8_t id, state, vcpus, members, memory, cause, second; /* cell of member 1 */
 };
 
 static void add_vm(struct output *o, const struct vm *vm)
@@ -280,7 +280,7 @@ static void add_fragment(struct output *o, uint8_t vm, uint8_t member, uint8_t c
 	text(o, member ? "" : "\x10\x05"); /* stat: field 2 */
 }
 
-static const struct vm good = {"demo", 7, VM_RUNNING, 3, 2, EDGE + 5, 0};
+static const struct vm good = {"demo", 7, VM_RUNNING, 3, 2, EDGE + 5, 0, 2};
 
 /* Two cells and a VM on both; `cells` 1: its second cell is missing; `mask`: of member 1. */
 static void put_world(fuzz_put put, const struct vm *vm, uint8_t cells, uint8_t mask,
@@ -292,7 +292,7 @@ static void put_world(fuzz_put put, const struct vm *vm, uint8_t cells, uint8_t 
 		add_cell(&o, i, i == 1 ? "cell0" : i == 2 ? "cell1" : "cell2");
 	add_vm(&o, vm);
 	for (uint8_t m = 0; m < fragments; m++)
-		add_fragment(&o, vm->id, m, m + 1, m ? mask : 1);
+		add_fragment(&o, vm->id, m, m ? vm->second + m - 1 : 1, m ? mask : 1);
 	put(o.bytes, o.n);
 }
 
@@ -332,6 +332,7 @@ void fuzz_seeds(fuzz_put put)
 	WITH(vm.vcpus = 65);
 	WITH(vm.members = 0);
 	WITH(vm.cause = 100);
+	WITH(vm.second = 1);
 	WITH(vm.name = "../x");
 	WITH(vm.name = long_name);
 	put_cells(put, 2, "cell1");

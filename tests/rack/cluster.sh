@@ -3,7 +3,7 @@
 # A whole cluster on one machine, for tests: sourced, not run. The first argument of the sourcing script is the build directory.
 #
 #   cluster_up N [CELLD-OPTION...]  a controller and cells cell0 .. cell(N-1) on 127.0.0.1, 127.0.0.2, ...; returns when all are up
-#   controller_start, controller_kill, cell_start I [OPTION...], cell_kill I
+#   controller_start, controller_kill, cell_start I [OPTION...], cell_kill I; controller_options=(...) are given to each start
 #   ctl ARG...                      cellctl on this cluster
 #   vm_pid VM MEMBER, vm_state VM, vm_field VM JQ-EXPRESSION
 #   wait_for SECONDS COMMAND...     polls until it succeeds
@@ -29,6 +29,7 @@ for program in cell-controller celld cell-vm cellctl; do [ -x "$bin/$program" ] 
 work=$(mktemp -d /tmp/cellular-rack.XXXXXX) || exit 1
 failed=0
 controller_pid=
+controller_options=()
 declare -A cell_pid=()
 
 say() { printf '%s\n' "$*"; }
@@ -103,7 +104,7 @@ ctl() { "$bin/cellctl" -c "unix:$work/state/ctl.sock" -k "$work/key" "$@"; }
 controller_start() {
 	rm -f "$work/controller.ready"
 	"$bin/cell-controller" --state "$work/state" --key "$work/key" --ready-file "$work/controller.ready" \
-		>>"$work/controller.log" 2>&1 &
+		"${controller_options[@]}" >>"$work/controller.log" 2>&1 &
 	controller_pid=$!
 	wait_for 20 test -s "$work/controller.ready" || { wrong "the controller does not start"; exit 1; }
 }
