@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -50,7 +51,10 @@ static int open_recorder(struct shard *s, const struct dsm_core_config *config, 
 {
 	size_t bytes = dsm_journal_bytes(config, DSM_JOURNAL_EVENTS);
 
-	if (ftruncate(s->config.recorder, (off_t)bytes))
+	struct stat st;
+
+	if (fstat(s->config.recorder, &st) ||
+	    (st.st_size < (off_t)bytes && ftruncate(s->config.recorder, (off_t)bytes)))
 		return err_sys(e, errno, "make room for the flight recorder");
 	s->journal = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->config.recorder, 0);
 	if (s->journal == MAP_FAILED) {

@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "node/celld/flight.h"
 #include "node/celld/last_words.h"
 #include "node/celld/spawn.h"
+#include "proto/base/fd.h"
 #include "proto/base/log.h"
 
 enum {
@@ -61,6 +63,21 @@ static void settle_reason(struct fragment *f)
 	reason_of_process(&f->reason, f->wait_status, (int)f->pid, words);
 }
 
+/* What it did last is of interest only where something broke. */
+static void keep_flight(struct fragment *f)
+{
+	Cellular__EndCause cause = f->reason.cause;
+	char path[FLIGHT_PATH_MAX];
+
+	if ((cause == CELLULAR__END_CAUSE__END_PROCESS_DIED ||
+	     cause == CELLULAR__END_CAUSE__END_MEMBER_LOST ||
+	     cause == CELLULAR__END_CAUSE__END_MONITOR) &&
+	    flight_save(f->flight, f->config->run, f->vm_id, f->member, path))
+		log_info("vm %" PRIu64 ": the last events of fragment %u are in %s", f->vm_id,
+			 f->member, path);
+	fd_close(&f->flight);
+}
+
 static void handle_gone(struct fragment *f)
 {
 	if (--f->handles == 0)
@@ -82,6 +99,7 @@ static void end_if_over(struct fragment *f)
 	if (!f->reaped || f->link || f->phase == FRAGMENT_GONE)
 		return;
 	settle_reason(f);
+	keep_flight(f);
 	f->phase = FRAGMENT_GONE;
 	f->state = CELLULAR__FRAG_STATE__FRAG_GONE;
 	guard_stop(&f->guard, guard_closed);
@@ -295,6 +313,7 @@ static int start_process(struct fragment *f, int *control, struct err *e)
 		return rc;
 	}
 	f->pid = child.pid;
+	f->flight = child.flight;
 	*control = child.control;
 	rc = guard_start(&f->guard, f->config->loop, child.uffd, e);
 	if (!rc)
@@ -303,6 +322,7 @@ static int start_process(struct fragment *f, int *control, struct err *e)
 	waitpid(child.pid, NULL, 0);
 	vm_uids_give_back(f->config->uids, &f->uid);
 	close(child.control);
+	fd_close(&f->flight);
 	unlink(f->log);
 	return rc;
 }

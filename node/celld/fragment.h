@@ -76,6 +76,7 @@ struct fragment {
 	enum fragment_phase phase;
 	Cellular__FragState state; /* as last reported; FRAG_GONE in phase GONE */
 	struct end_reason reason;  /* END_NONE: none yet */
+	int flight;		   /* its recorder; -1: none, or saved */
 	Cellular__DsmStat *stat;   /* last figures; NULL: none yet */
 	char address[FRAGMENT_ADDRESS_MAX];
 	struct console console;

@@ -15,12 +15,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_FREE_FD = SPAWN_FD_UFFD + 1, CHILD_FAILED = 127 };
+#include "node/celld/flight.h"
+#include "proto/base/fd.h"
+
+enum { FIRST_FREE_FD = SPAWN_FD_FLIGHT + 1, CHILD_FAILED = 127 };
 
 struct child_fds {
 	int log;
 	int control;
 	int uffd;
+	int flight;
 	int failure;
 };
 
@@ -60,10 +64,11 @@ static int set_up_child(struct child_fds *fds, pid_t parent)
 	default_signals();
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || lift(&null) || lift(&fds->log) || lift(&fds->control) || lift(&fds->uffd) ||
-	    lift(&fds->failure))
+	    lift(&fds->flight) || lift(&fds->failure))
 		return -1;
 	if (place(null, 0) || place(fds->log, 1) || place(fds->log, 2) ||
-	    place(fds->control, SPAWN_FD_CONTROL) || place(fds->uffd, SPAWN_FD_UFFD))
+	    place(fds->control, SPAWN_FD_CONTROL) || place(fds->uffd, SPAWN_FD_UFFD) ||
+	    place(fds->flight, SPAWN_FD_FLIGHT))
 		return -1;
 	return close_range(FIRST_FREE_FD, ~0U, CLOSE_RANGE_CLOEXEC);
 }
@@ -125,8 +130,8 @@ static void close_pair(int pair[2])
 int spawn_vm(const char *program, const struct spawn_rights *rights, const char *log_path,
 	     struct spawned *out, struct err *e)
 {
-	int control[2] = {-1, -1}, uffd[2] = {-1, -1}, failure[2] = {-1, -1}, log, errnum,
-	    rc = ERR_OK;
+	int control[2] = {-1, -1}, uffd[2] = {-1, -1}, failure[2] = {-1, -1}, flight = -1, log,
+	    errnum, rc = ERR_OK;
 	pid_t parent = getpid(), pid;
 	struct words words;
 
@@ -139,6 +144,11 @@ int spawn_vm(const char *program, const struct spawn_rights *rights, const char 
 		rc = err_sys(e, errno, "cannot make sockets for cell-vm");
 		goto out;
 	}
+	flight = flight_open(e);
+	if (flight < 0) {
+		rc = e->code;
+		goto out;
+	}
 	put_words(rights, &words);
 	pid = fork();
 	if (pid < 0) {
@@ -146,8 +156,8 @@ int spawn_vm(const char *program, const struct spawn_rights *rights, const char 
 		goto out;
 	}
 	if (pid == 0)
-		child(program, words.argv, (struct child_fds){log, control[1], uffd[1], failure[1]},
-		      parent);
+		child(program, words.argv,
+		      (struct child_fds){log, control[1], uffd[1], flight, failure[1]}, parent);
 	close(failure[1]);
 	failure[1] = -1;
 	errnum = await_exec(failure[0]);
@@ -156,13 +166,14 @@ int spawn_vm(const char *program, const struct spawn_rights *rights, const char 
 		rc = err_sys(e, errnum, "cannot start %s", program);
 		goto out;
 	}
-	*out = (struct spawned){pid, control[0], uffd[0]};
-	control[0] = uffd[0] = -1;
+	*out = (struct spawned){pid, control[0], uffd[0], flight};
+	control[0] = uffd[0] = flight = -1;
 out:
 	close(log);
 	close_pair(control);
 	close_pair(uffd);
 	close_pair(failure);
+	fd_close(&flight);
 	if (rc)
 		unlink(log_path);
 	return rc;

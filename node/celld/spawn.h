@@ -6,6 +6,7 @@
  *   1, 2  its log file
  *   3     control link to celld (stream socket pair)
  *   4     hand-over of its userfaultfd (stream socket pair, SCM_RIGHTS)
+ *   5     its flight recorder (node/celld/flight.h)
  *
  * in a session of its own, with default signals, and killed by the kernel when celld dies
  * (PR_SET_PDEATHSIG, prctl(2)): a fragment nobody watches would be a leak. The caller reaps it.
@@ -18,7 +19,7 @@
 
 #include "proto/base/err.h"
 
-enum { SPAWN_FD_CONTROL = 3, SPAWN_FD_UFFD = 4 };
+enum { SPAWN_FD_CONTROL = 3, SPAWN_FD_UFFD = 4, SPAWN_FD_FLIGHT = 5 };
 
 /* What it shall give up itself, once it has opened all it needs (node/vm/sandbox.h). */
 struct spawn_rights {
@@ -30,6 +31,7 @@ struct spawned {
 	pid_t pid;
 	int control; /* our ends, close-on-exec; the caller's */
 	int uffd;
+	int flight;
 };
 
 /* Blocks until the program runs or could not be started. Call it on the thread that lives as long

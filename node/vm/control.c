@@ -203,6 +203,7 @@ static int start(struct control *c, const Cellular__FragStart *m, struct err *e)
 	if (!c->order.vm.self.v && (rc = load_open(&c->order.load, &c->load, e)))
 		return rc;
 	c->order.vm.kvm = c->config.kvm;
+	c->order.vm.flight = c->config.flight;
 	c->order.vm.context = c;
 	c->order.vm.poke = poke;
 	if ((rc = vm_open(&c->order.vm, &c->vm, e)))

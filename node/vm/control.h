@@ -36,6 +36,7 @@ enum {
 struct control_config {
 	int link_fd;	 /* taken over */
 	int uffd_socket; /* the userfaultfd goes out here; taken over */
+	int flight;	 /* flight recorder; stays the caller's */
 	int kvm;	 /* /dev/kvm, or -1 and why not */
 	struct err kvm_why;
 	struct sandbox sandbox; /* entered when all is open */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cell-vm: one fragment of one VM. Started by celld, which holds the other ends of fd 3 (control)
- * and fd 4 (userfaultfd); stderr is celld's log.
+ * and fd 4 (userfaultfd) and a duplicate of fd 5 (flight recorder); stderr is celld's log.
  *
  * The ladder: signals, descriptors, /dev/kvm, loop, control. All that needs a right is opened here
  * or at FragStart (userfaultfd, socket, VM, the guest's files); then the rights are given up
@@ -24,7 +24,7 @@
 #include "proto/base/fd.h"
 #include "proto/base/log.h"
 
-enum { FD_CONTROL = 3, FD_UFFD = 4 };
+enum { FD_CONTROL = 3, FD_UFFD = 4, FD_FLIGHT = 5 };
 
 static int open_kvm(struct err *e)
 {
@@ -44,11 +44,11 @@ static int open_kvm(struct err *e)
 	return -1;
 }
 
-static bool is_socket(int fd)
+static bool is_a(int fd, mode_t kind)
 {
 	struct stat st;
 
-	return !fstat(fd, &st) && S_ISSOCK(st.st_mode);
+	return !fstat(fd, &st) && (st.st_mode & S_IFMT) == kind;
 }
 
 /* Nothing celld had open by accident stays open here. */
@@ -56,19 +56,25 @@ static int take_descriptors(struct err *e)
 {
 	int rc;
 
-	if (!is_socket(FD_CONTROL) || !is_socket(FD_UFFD))
-		return err_set(e, ERR_INVALID,
-			       "started by celld only: descriptors 3 and 4 must be sockets");
-	close_range(FD_UFFD + 1, ~0u, 0);
-	if ((rc = fd_set_cloexec(FD_CONTROL, true, e)))
-		return rc;
-	return fd_set_cloexec(FD_UFFD, true, e);
+	if (!is_a(FD_CONTROL, S_IFSOCK) || !is_a(FD_UFFD, S_IFSOCK) || !is_a(FD_FLIGHT, S_IFREG))
+		return err_set(
+			e, ERR_INVALID,
+			"started by celld only: descriptors 3 and 4 must be sockets, 5 a file");
+	close_range(FD_FLIGHT + 1, ~0u, 0);
+	for (int fd = FD_CONTROL; fd <= FD_FLIGHT; fd++)
+		if ((rc = fd_set_cloexec(fd, true, e)))
+			return rc;
+	return ERR_OK;
 }
 
 static int run(const struct sandbox *sandbox, struct err *e)
 {
 	struct control_config config = {
-		.link_fd = FD_CONTROL, .uffd_socket = FD_UFFD, .sandbox = *sandbox};
+		.link_fd = FD_CONTROL,
+		.uffd_socket = FD_UFFD,
+		.flight = FD_FLIGHT,
+		.sandbox = *sandbox,
+	};
 	struct control *control;
 	uv_loop_t loop;
 	int rc = take_descriptors(e);

@@ -226,6 +226,7 @@ static int open_space(struct vm *vm, struct err *e)
 		.context = vm,
 		.lost = member_lost,
 		.post = post_received,
+		.recorder = c->flight,
 	};
 	int rc;
 

@@ -39,6 +39,7 @@ struct vm_config {
 	uint8_t key[CELL_KEY_BYTES];
 	const char *listen; /* "ip:port" */
 	int kvm;	    /* /dev/kvm; stays the caller's */
+	int flight;	    /* flight recorder (dsm_config); stays the caller's */
 	void *context;
 	void (*poke)(void *context);
 };

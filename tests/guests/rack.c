@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,13 +25,14 @@ static void die(const char *what)
 
 /* ---- processes ---- */
 
-/* The child's ends become 3 and 4; everything else is close-on-exec. */
+/* The child's ends become 3 and 4, 5 is a flight recorder; everything else is close-on-exec. */
 static void become_cell_vm(const char *program, int control, int uffd)
 {
 	int a = fcntl(control, F_DUPFD_CLOEXEC, 10), b = fcntl(uffd, F_DUPFD_CLOEXEC, 10);
+	int flight = fcntl(memfd_create("flight", MFD_CLOEXEC), F_DUPFD_CLOEXEC, 10);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (a >= 0 && b >= 0 && dup2(a, 3) == 3 && dup2(b, 4) == 4)
+	if (a >= 0 && b >= 0 && dup2(a, 3) == 3 && dup2(b, 4) == 4 && dup2(flight, 5) == 5)
 		execl(program, "cell-vm", (char *)NULL);
 	_exit(127);
 }

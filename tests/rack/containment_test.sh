@@ -27,6 +27,11 @@ want "and names the signal" grep -q "signal 9" <(vm_field victim .reason.text)
 want "and the cell" [ "$(vm_field victim .reason.cell)" = cell1 ]
 want "vm show says so" grep -q "cell-vm (pid $pid) on cell1 was ended by signal 9" <(ctl vm show victim)
 want "survivor runs" vm_is survivor running
+flights=("$work"/run?/vm-*.flight)
+want "each of the victim's fragments left a flight recording" [ "${#flights[@]}" = 3 ]
+want "which replays as it was" "$bin/cellsim" --replay "${flights[@]}" >"$work/replay"
+want "the two survivors of the three saw the loss" [ "$(grep -c 'the space ended: m1 ' "$work/replay")" = 2 ]
+say "$(grep ' events from ' "$work/replay")"
 n=$(ctl vm console survivor | grep -c progress)
 want "survivor computes on" wait_for 60 progressed survivor "$n"
 

@@ -29,7 +29,7 @@
 
 #include "proto/link.h"
 
-enum { FD_CONTROL = 3, FD_UFFD = 4, CHUNK = 4096 };
+enum { FD_CONTROL = 3, FD_UFFD = 4, FD_FLIGHT = 5, CHUNK = 4096 };
 
 static struct {
 	uv_loop_t loop;
@@ -256,7 +256,7 @@ static unsigned stray_descriptors(void)
 	unsigned n = 0;
 
 	for (struct dirent *d = dir ? readdir(dir) : NULL; d; d = readdir(dir))
-		if (d->d_name[0] != '.' && atoi(d->d_name) > FD_UFFD &&
+		if (d->d_name[0] != '.' && atoi(d->d_name) > FD_FLIGHT &&
 		    atoi(d->d_name) != dirfd(dir))
 			n++;
 	if (dir)
