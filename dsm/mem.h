@@ -4,20 +4,44 @@
  * implementation today: userfaultfd MISSING + WP on anonymous memory (dsm/mem_uffd.c; Linux
  * Documentation/admin-guide/mm/userfaultfd.rst).
  *
- * Contract (each line has a test in tests/unit/dsm; found by experiment on Linux 6.1 and 6.18):
+ * Contract (each line has a test: mem-contract, mem-access, mem-hammer in tests/unit/dsm/mem with
+ * native threads, vm-storm in tests/unit/node with vCPUs; found by experiment on Linux 6.1, 6.18):
+ *
  *  M1  A read-only install is UFFDIO_COPY with MODE_WP, for zero pages too. UFFDIO_ZEROPAGE only
- * with write right. M2  WRITEPROTECT only on a page that is present: on a missing one it returns 0
- * and protects nothing. M3  Giving a page away: protect -> read_out -> drop. When protect returns,
- * no thread and no vCPU writes the page any more. Reading before protecting loses writes. M4  A
- * fault message is a hint; who asks decides by its own state. The page may be present by now: then
- * only wake. M5  COPY on a present page is EEXIST, changes nothing and wakes nobody. A run stops at
- * the first present page (EAGAIN, bytes done). M6  A drop wakes nobody, not even those waiting for
- * write right on the page. M7  EVENT_REMOVE, EVENT_FORK, EVENT_REMAP are never asked for. M8  The
- * thread that calls these functions reads only pages that are present, never writes the range,
- * never waits for a thread that may fault, never maps, unmaps or forks. M9  The range is
- * MADV_DONTFORK, DONTDUMP, NOHUGEPAGE. No mlock, O_DIRECT, fixed io_uring buffers, vhost or
- * ibv_reg_mr on it. M10 The descriptor is closed only when no thread can touch the range any more:
- * later faults read zeros silently.
+ *	with write right.
+ *
+ *  M2  WRITEPROTECT only on a page that is present: on a missing one it returns 0 and protects
+ *	nothing.
+ *
+ *  M3  Giving a page away: protect -> read_out -> drop. When protect returns, no thread and no vCPU
+ *	writes the page any more. Reading before protecting loses writes.
+ *
+ *  M4  A fault message is a hint; who asks decides by its own state. The page may be present by
+ *	now: then only wake.
+ *
+ *  M5  COPY on a present page is EEXIST, changes nothing and wakes nobody: wake then. A run stops
+ *	at the first present page (EAGAIN, bytes done); it has woken those who wait for the pages
+ *	done, nobody else.
+ *
+ *  M6  A drop wakes nobody, not even those waiting for write right on the page.
+ *
+ *  M7  EVENT_REMOVE, EVENT_FORK, EVENT_REMAP are never asked for.
+ *
+ *  M8  The thread that calls these functions reads only pages that are present, never writes the
+ *	range, never waits for a thread that may fault, never maps, unmaps or forks.
+ *
+ *  M9  The range is MADV_DONTFORK, DONTDUMP, NOHUGEPAGE. No mlock (drop fails then), O_DIRECT,
+ *	fixed io_uring buffers, vhost or ibv_reg_mr on it.
+ *
+ *  M10 The descriptor is closed only when no thread can touch the range any more: later faults
+ *	read zeros silently.
+ *
+ *  M11 What the kernel itself writes and reads in the range obeys all this, too: system calls
+ *	(read, write) into pages that are missing or protected, and what KVM keeps for a vCPU (steal
+ *	time, pvclock). It faults and waits, and protect stops it.
+ *
+ *  M12 An access over two pages needs both at the same time; it faults for one after the other,
+ *	and nothing of a store is seen before both are there. Locked instructions too.
  *
  * Threads: all functions from one thread (the shard's), except open, and duplicate.
  */

@@ -95,6 +95,8 @@ int run_vm(struct run_vm *r, struct err *e)
 		rc = load(vm, r, e);
 	if (!rc && r->tamper)
 		r->tamper(&vm->memory);
+	if (!rc && r->prepare)
+		r->prepare(vm);
 	if (!rc && !(rc = vm_run(vm, e)))
 		follow(vm, r, event);
 	if (vm && vm_halted(vm))

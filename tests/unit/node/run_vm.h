@@ -11,6 +11,7 @@ struct run_vm {
 	unsigned vcpus;
 	uint64_t memory;			/* bytes; 0: 64 MiB */
 	void (*tamper)(struct guest_memory *m); /* after loading, before the first vCPU runs */
+	void (*prepare)(struct vm *vm);		/* the same; for the vCPUs */
 	int stop_after_ms;			/* then it is killed */
 
 	struct vm_end end;
