@@ -5,9 +5,9 @@
 
 #include "dsm/core/bug.h"
 
-int cell_vm_main(void); /* main of node/vm/main.c */
+int cell_vm_main(int argc, char **argv); /* main of node/vm/main.c */
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const char *name = getenv("CELLULAR_BUG");
 
@@ -15,5 +15,5 @@ int main(void)
 		fprintf(stderr, "cell-vm-bugs: no planted bug is named %s\n", name);
 		return 2;
 	}
-	return cell_vm_main();
+	return cell_vm_main(argc, argv);
 }

@@ -268,6 +268,7 @@ static void on_timer(uv_timer_t *timer)
 void rack_open(struct rack *r, const struct rack_config *config)
 {
 	memset(r, 0, sizeof(*r));
+	signal(SIGPIPE, SIG_IGN); /* a fragment may die while we write to it */
 	r->config = config;
 	r->console = calloc(1, RACK_CONSOLE_MAX + 1);
 	uv_loop_init(&r->loop);
