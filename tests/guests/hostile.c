@@ -7,6 +7,10 @@
 #include "node/guest/abi.h"
 #include "node/guest/g.h"
 
+enum { RANDOM_REQUESTS = 20000 };
+
+#define LATER_NS 3000000000ull
+
 static const struct guest_boot *const boot = (const struct guest_boot *)GUEST_BOOT;
 
 static void call(uint32_t eax)
@@ -141,6 +145,41 @@ static void bad_requests(void)
 	expect(MONITOR_WAKE, (uint64_t)word, 0, GUEST_OK);
 }
 
+/* Blocks of chance: any op but exit, arguments anywhere and at the edges. */
+static void random_requests(void)
+{
+	uint64_t end = boot->memory_end, x = 88172645463325252ull;
+	const uint64_t edges[] = {0, GUEST_LOCAL_BYTES, GUEST_IMAGE, end - 8, end, UINT64_MAX};
+	const unsigned n = sizeof(edges) / sizeof(edges[0]);
+
+	for (unsigned i = 0; i < RANDOM_REQUESTS; i++) {
+		uint32_t op;
+		uint64_t a, b;
+
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17; /* xorshift64 */
+		op = x & 0x10 ? (uint32_t)(x >> 32) : (uint32_t)(x % MONITOR_EXIT);
+		a = x & 0x20 ? edges[(x >> 8) % n] : x >> (x >> 40 & 63);
+		b = x & 0x40 ? edges[(x >> 16) % n] : x;
+		if (op == MONITOR_EXIT)
+			continue;
+		if (op == MONITOR_WAIT)
+			b |= 1u << 31; /* no word holds that: it does not sleep */
+		request(op, a, b);
+	}
+	g_printf("\n%u requests of chance\n", RANDOM_REQUESTS);
+}
+
+/* The test takes the exception tables away meanwhile. */
+static void undefined_later(void)
+{
+	uint64_t until = g_ns() + LATER_NS;
+
+	g_printf("soon\n");
+	while (g_ns() < until)
+		g_pause();
+	undefined();
+}
+
 /* ---- what never ends by itself ---- */
 
 static void loop(void)
@@ -195,6 +234,8 @@ static const struct act {
 	{"block-wild", block_wild},
 	{"bad-stack", bad_stack},
 	{"bad-requests", bad_requests},
+	{"random-requests", random_requests},
+	{"undefined-later", undefined_later},
 	{"loop", loop},
 	{"sleep", sleep_for_ever},
 	{"wake-flood", wake_flood},

@@ -38,6 +38,7 @@ static const struct act {
 	{"block-wild", "3", FAULT, "vCPU 3: monitor call with a request block at 0x3fffffffc0"},
 	{"bad-stack", NULL, FAULT, "vCPU 0: page fault writing 0x8 "},
 	{"bad-requests", NULL, EXIT, "exited with code 0"},
+	{"random-requests", NULL, EXIT, "exited with code 0"},
 	{"loop", "all", KILLED, "time is over"},
 	{"sleep", "all", KILLED, "time is over"},
 	{"wake-flood", "all", KILLED, "time is over"},
