@@ -2,8 +2,6 @@
 /* A VM over three cell-vm processes on real /dev/kvm and real userfaultfd: it runs, it ends, it
  * breaks. */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -531,24 +529,6 @@ static void make_input(void)
 		exit(1);
 }
 
-/* /dev/kvm and the right to userfaultfd, or why not. */
-static bool possible(void)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), uffd;
-
-	if (kvm < 0) {
-		unit_skip("/dev/kvm: %s", strerror(errno));
-		return false;
-	}
-	close(kvm);
-	uffd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	if (uffd >= 0)
-		close(uffd);
-	else if (geteuid())
-		unit_skip("no right to userfaultfd");
-	return uffd >= 0 || !geteuid();
-}
-
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -568,10 +548,13 @@ int main(void)
 		UNIT_CASE(quits_at_any_time),
 		UNIT_CASE(pages_can_travel_by_tcp_only),
 	};
+	const char *why = rack_impossible();
 	int rc;
 
-	if (!possible())
+	if (why) {
+		unit_skip("%s", why);
 		return unit_main("fragments", cases, 0);
+	}
 	make_input();
 	rc = unit_main("fragments", cases, UNIT_COUNT(cases));
 	unlink(grid);

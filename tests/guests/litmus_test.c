@@ -9,7 +9,6 @@
  * (dsm/PROTOCOL.md, "Memory ordering"); it is counted there, and must be 0. And with a bug planted
  * into the engine something forbidden must be seen.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,19 +187,6 @@ static void an_early_write_is_found(void)
 	CU_ASSERT_TRUE(found);
 }
 
-/* /dev/kvm and the right to userfaultfd, or why not. */
-static bool possible(void)
-{
-	if (access("/dev/kvm", R_OK | W_OK)) {
-		unit_skip("/dev/kvm: %s", strerror(errno));
-		return false;
-	}
-	if (!access("/dev/userfaultfd", R_OK | W_OK) || !geteuid())
-		return true;
-	unit_skip("no right to userfaultfd");
-	return false;
-}
-
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -209,6 +195,9 @@ int main(void)
 		UNIT_CASE(nothing_forbidden_in_perpetual_tests),
 		UNIT_CASE(nothing_forbidden_in_jittered_rounds),
 	};
+	const char *why = rack_impossible();
 
-	return unit_main("litmus", cases, possible() ? UNIT_COUNT(cases) : 0);
+	if (why)
+		unit_skip("%s", why);
+	return unit_main("litmus", cases, why ? 0 : UNIT_COUNT(cases));
 }

@@ -232,21 +232,29 @@ static bool none_beyond(const struct rack *r, Cellular__FragState state)
 	return true;
 }
 
+static void tell_peers(struct rack *r, unsigned member)
+{
+	const struct rack_config *c = r->config;
+	Cellular__FragPeers peers = CELLULAR__FRAG_PEERS__INIT;
+	char *address[RACK_MEMBERS_MAX];
+
+	for (unsigned i = 0; i < c->members; i++)
+		address[i] = c->route ? (char *)c->route(r, member, i) : r->fragment[i].address;
+	peers.vm_id = RACK_VM_ID;
+	peers.epoch = RACK_EPOCH;
+	peers.address = address;
+	peers.n_address = c->members;
+	rack_send(r, member, CTL_TYPE_FRAG_PEERS, &peers.base);
+}
+
 static void order_next(struct rack *r)
 {
-	Cellular__FragPeers peers = CELLULAR__FRAG_PEERS__INIT;
 	Cellular__FragRun run = CELLULAR__FRAG_RUN__INIT;
-	char *address[RACK_MEMBERS_MAX];
 
 	if (!r->peers_sent && all_at_least(r, CELLULAR__FRAG_STATE__FRAG_LISTENING) &&
 	    none_beyond(r, CELLULAR__FRAG_STATE__FRAG_LISTENING)) {
 		for (unsigned i = 0; i < r->config->members; i++)
-			address[i] = r->fragment[i].address;
-		peers.vm_id = RACK_VM_ID;
-		peers.epoch = RACK_EPOCH;
-		peers.address = address;
-		peers.n_address = r->config->members;
-		send_all(r, CTL_TYPE_FRAG_PEERS, &peers.base);
+			tell_peers(r, i);
 		r->peers_sent = true;
 	}
 	if (!r->run_sent && !r->hold_run && all_at_least(r, CELLULAR__FRAG_STATE__FRAG_READY) &&
@@ -260,6 +268,15 @@ static void order_next(struct rack *r)
 
 /* ---- the test's side ---- */
 
+const char *rack_impossible(void)
+{
+	if (access("/dev/kvm", R_OK | W_OK))
+		return "no right to /dev/kvm, or it is not there";
+	if (access("/dev/userfaultfd", R_OK | W_OK) && geteuid())
+		return "no right to userfaultfd";
+	return NULL;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	(void)timer;
@@ -267,6 +284,7 @@ static void on_timer(uv_timer_t *timer)
 
 void rack_open(struct rack *r, const struct rack_config *config)
 {
+	signal(SIGPIPE, SIG_IGN); /* a fragment that died is for the caller to see */
 	memset(r, 0, sizeof(*r));
 	signal(SIGPIPE, SIG_IGN); /* a fragment may die while we write to it */
 	r->config = config;

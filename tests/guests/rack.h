@@ -18,6 +18,8 @@
 
 enum { RACK_VM_ID = 7, RACK_EPOCH = 3, RACK_MEMBERS_MAX = 8, RACK_CONSOLE_MAX = 1 << 20 };
 
+struct rack;
+
 struct rack_config {
 	const char *cell_vm; /* path of the program; NULL: bin/cell-vm */
 	unsigned members;
@@ -31,6 +33,8 @@ struct rack_config {
 	const char *const (*file)[2];		/* name, path */
 	const Cellular__FragStart *first_order; /* NULL: made of what stands above */
 	bool wrong_key;				/* the last member gets another key */
+	/* Where member `from` is told that `to` is, when all listen; NULL: where it is. */
+	const char *(*route)(const struct rack *r, unsigned from, unsigned to);
 };
 
 struct rack_fragment {
@@ -56,6 +60,9 @@ struct rack {
 	char *console; /* NUL-terminated, the first RACK_CONSOLE_MAX bytes */
 	size_t console_bytes;
 };
+
+/* Why no VM can run on this machine, for unit_skip; NULL: one can. */
+const char *rack_impossible(void);
 
 /* Starts the processes and orders them to start. Fatal (exit 1) on errors of this process. */
 void rack_open(struct rack *r, const struct rack_config *config);

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ enum {
 /* One link's part of the shared memory. */
 struct link_state {
 	char address[ADDRESS_TEXT_MAX];
-	char target[ADDRESS_TEXT_MAX];
+	char target[PROXY_TARGET_MAX];
 	atomic_uint delay_us[2], bytes_per_s[2], wild_us;
 	atomic_uint cuts; /* asked for */
 	atomic_ullong connections, cut, bytes;
@@ -90,13 +91,25 @@ static void close_connection(struct connection *c)
 	c->used = false;
 }
 
+static int parse_target(const char *text, struct address *out)
+{
+	struct sockaddr_un *a = (struct sockaddr_un *)&out->storage;
+	struct err e;
+
+	if (strncmp(text, "unix:", 5))
+		return address_parse(text, out, &e);
+	*out = (struct address){.length = sizeof(*a)};
+	a->sun_family = AF_UNIX;
+	strncpy(a->sun_path, text + 5, sizeof(a->sun_path) - 1);
+	return ERR_OK;
+}
+
 static int dial_target(const struct link_state *link)
 {
 	struct address a;
-	struct err e;
 	int fd;
 
-	if (address_parse(link->target, &a, &e))
+	if (parse_target(link->target, &a))
 		return -1;
 	fd = socket(a.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&a.storage, a.length) < 0)
@@ -303,7 +316,7 @@ const char *proxy_address(const struct proxy *p, unsigned link)
 
 void proxy_target(struct proxy *p, unsigned link, const char *address)
 {
-	strncpy(p->link[link].target, address, ADDRESS_TEXT_MAX - 1);
+	strncpy(p->link[link].target, address, PROXY_TARGET_MAX - 1);
 }
 
 void proxy_shape(struct proxy *p, unsigned link, const struct proxy_shape *shape)

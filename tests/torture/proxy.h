@@ -19,7 +19,7 @@
 
 #include "proto/base/err.h"
 
-enum { PROXY_LINKS_MAX = 8 };
+enum { PROXY_LINKS_MAX = 8, PROXY_TARGET_MAX = 128 };
 
 struct proxy;
 
@@ -36,7 +36,7 @@ int proxy_start(unsigned links, uint64_t seed, struct proxy **out, struct err *e
 
 /* "127.0.0.1:4711": where to dial. */
 const char *proxy_address(const struct proxy *p, unsigned link);
-/* Where its connections go, "ip:port"; to be set before anybody dials. */
+/* Where its connections go, "ip:port" or "unix:/path"; to be set before anybody dials. */
 void proxy_target(struct proxy *p, unsigned link, const char *address);
 void proxy_shape(struct proxy *p, unsigned link, const struct proxy_shape *shape);
 /* Breaks (RST at both ends) all connections of the link. New ones are served. */
