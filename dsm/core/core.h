@@ -2,7 +2,7 @@
 /*
  * The coherence core of one member of one space: a state machine without system calls, threads,
  * clock or allocation after init. dsm_step(core, event) -> effects. The same code runs under
- * userfaultfd and TCP (dsm/engine.c), under the simulator (tests/sim) and, later, under exhaustive
+ * userfaultfd and TCP (dsm/engine.c), under the simulator, and under exhaustive
  * exploration. Rules, states and crossings: dsm/PROTOCOL.md.
  *
  * MOESI at 4 KiB with a home-based directory (Ivy: Li & Hudak, TOCS 7(4) 1989; directory MOESI as

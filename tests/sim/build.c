@@ -110,7 +110,10 @@ static void draw_character(struct world *w, const struct birth *b)
 {
 	w->rng.state =
 		rng_mix(b->seed + 1 + ((uint64_t)b->space << 48) + ((uint64_t)b->life << 56));
-	tuning_draw(&w->tuning, w->options, &w->rng);
+	if (b->tuning)
+		w->tuning = *b->tuning;
+	else
+		tuning_draw(&w->tuning, w->options, &w->rng);
 	if (b->life)
 		w->tuning.epoch = b->epoch;
 }

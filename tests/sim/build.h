@@ -7,6 +7,7 @@
 
 #include "proto/ids.h"
 
+struct tuning;
 struct world;
 
 /* What a life of a space begins with. */
@@ -17,9 +18,10 @@ struct birth {
 	unsigned members;	       /* not more than the world has room for */
 	uint8_t cell[DSM_MEMBERS_MAX]; /* of each */
 	uint64_t steps;
-	uint64_t now;	      /* ns; 0: the beginning of time */
-	uint32_t epoch;	      /* in a later life; the first one draws its own */
-	struct world *before; /* the life before this one, or NULL */
+	uint64_t now;		     /* ns; 0: the beginning of time */
+	uint32_t epoch;		     /* in a later life; the first one draws its own */
+	struct world *before;	     /* the life before this one, or NULL */
+	const struct tuning *tuning; /* its character; NULL: the seed draws it */
 };
 
 /* Everything as it is before the first event: cores just born, memories empty, nothing under way.

@@ -7,6 +7,7 @@
 
 #include "dsm/core/bug.h"
 #include "proto/base/err.h"
+#include "tests/sim/exhaust/exhaust.h"
 #include "tests/sim/options.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/report.h"
@@ -165,6 +166,8 @@ int main(int argc, char **argv)
 			options.bug);
 		return EXIT_USAGE;
 	}
+	if (options.exhaust)
+		return exhaust_main(&options);
 	rack_init(&rack, &options);
 	run(&rack, &figures);
 	report_print(&figures, &rack);

@@ -24,7 +24,13 @@ enum {
 	OPT_FAULTS,
 	OPT_BUG,
 	OPT_HOLD,
-	OPT_TRACE
+	OPT_TRACE,
+	OPT_EXHAUST,
+	OPT_LOSSES,
+	OPT_ACQUIRES,
+	OPT_MEMORY,
+	OPT_SAME_HOME,
+	OPT_CHECK_REDUCTIONS
 };
 
 static const char *const fault_names[] = {
@@ -56,7 +62,15 @@ void options_usage(void)
 	     "  --scaled        scale seeds by $CELLULAR_TEST_SCALE percent (100; 10 under "
 	     "sanitizers)\n"
 	     "  --json          figures as JSON\n"
-	     "Ends with 0 (clean), 1 (an invariant was violated) or 2 (usage).");
+	     "  --exhaust       instead of seeds: every state that can be reached\n"
+	     "  --losses N      exhaust: members that may be lost (0)\n"
+	     "  --acquires N    exhaust: devices that may acquire all pages at a time (0)\n"
+	     "  --same-home     exhaust: two pages have one home\n"
+	     "  --memory-mib N  exhaust: most memory for states (2048)\n"
+	     "  --check-reductions  exhaust: step every state with and without reductions\n"
+	     "Ends with 0 (clean), 1 (an invariant was violated), 2 (usage) or 3 (--exhaust came "
+	     "to "
+	     "its\nbound of memory: not exhaustive).");
 }
 
 static int bad(const char *option, const char *value)
@@ -142,6 +156,18 @@ static int take(struct options *out, int option, const char *name, char *value)
 		good = number(value, 0, 1000000, &n);
 		out->hold_us = (int64_t)n;
 		break;
+	case OPT_LOSSES:
+		good = number(value, 0, DSM_MEMBERS_MAX, &n);
+		out->losses = (unsigned)n;
+		break;
+	case OPT_ACQUIRES:
+		good = number(value, 0, DSM_MEMBERS_MAX, &n);
+		out->acquires = (unsigned)n;
+		break;
+	case OPT_MEMORY:
+		good = number(value, 1, 1 << 20, &n);
+		out->memory_mib = (unsigned)n;
+		break;
 	case OPT_TRACE:
 		good = number(value, 0, UINT64_MAX - 1, &out->trace_seed);
 		out->trace = true;
@@ -176,6 +202,12 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"bug", required_argument, NULL, OPT_BUG},
 		{"hold-us", required_argument, NULL, OPT_HOLD},
 		{"trace", required_argument, NULL, OPT_TRACE},
+		{"exhaust", no_argument, NULL, OPT_EXHAUST},
+		{"losses", required_argument, NULL, OPT_LOSSES},
+		{"acquires", required_argument, NULL, OPT_ACQUIRES},
+		{"memory-mib", required_argument, NULL, OPT_MEMORY},
+		{"same-home", no_argument, NULL, OPT_SAME_HOME},
+		{"check-reductions", no_argument, NULL, OPT_CHECK_REDUCTIONS},
 		{"list-bugs", no_argument, NULL, 'l'},
 		{"check-bugs", no_argument, NULL, 'b'},
 		{"check-replay", no_argument, NULL, 'r'},
@@ -184,13 +216,12 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	*out = (struct options){.members = 4,
-				.pages = 16,
-				.steps = 20000,
+	*out = (struct options){.steps = 20000,
 				.seed_first = 1,
 				.seed_last = 100,
 				.faults = SIM_FAULTS_ALL,
-				.hold_us = -1};
+				.hold_us = -1,
+				.memory_mib = 2048};
 	int option, status = 0;
 	while (!status && (option = getopt_long(argc, argv, "h", table, &flag)) != -1) {
 		switch (option) {
@@ -211,6 +242,15 @@ int options_parse(struct options *out, int argc, char **argv)
 		case 'j':
 			out->json = true;
 			break;
+		case OPT_EXHAUST:
+			out->exhaust = true;
+			break;
+		case OPT_SAME_HOME:
+			out->same_home = true;
+			break;
+		case OPT_CHECK_REDUCTIONS:
+			out->check_reductions = true;
+			break;
 		case 'h':
 			out->help = true;
 			break;
@@ -218,6 +258,10 @@ int options_parse(struct options *out, int argc, char **argv)
 			status = take(out, option, table[flag].name, optarg);
 		}
 	}
+	if (!out->members)
+		out->members = out->exhaust ? 3 : 4;
+	if (!out->pages)
+		out->pages = out->exhaust ? 1 : 16;
 	if (!status && optind < argc) {
 		fprintf(stderr, "cellsim: '%s' is no option (--help)\n", argv[optind]);
 		return ERR_INVALID;

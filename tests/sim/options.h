@@ -40,6 +40,12 @@ struct options {
 	int64_t hold_us; /* -1: each seed draws its own */
 	uint64_t trace_seed;
 	bool trace;
+	bool exhaust;	       /* every state instead of seeds (exhaust/exhaust.h) */
+	unsigned losses;       /* exhaust: members that may be lost */
+	unsigned acquires;     /* exhaust: devices that may acquire at a time */
+	unsigned memory_mib;   /* exhaust: most memory for states */
+	bool same_home;	       /* exhaust: two pages have one home */
+	bool check_reductions; /* exhaust: put them to the test at each transition */
 	bool json;
 	bool list_bugs;
 	bool check_bugs;   /* every planted bug must be found */

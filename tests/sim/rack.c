@@ -6,25 +6,14 @@
  */
 #include "tests/sim/rack.h"
 
-#include <setjmp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/build.h"
+#include "tests/sim/guard.h"
 #include "tests/sim/loss.h"
 
 enum { SIDE_MEMBERS_MAX = 4, LIFE_STEPS_MIN = 100 };
-
-static sigjmp_buf core_aborted;
-static volatile sig_atomic_t in_run;
-
-static void on_abort(int signal_number)
-{
-	(void)signal_number;
-	if (in_run)
-		siglongjmp(core_aborted, 1);
-}
 
 /* ---- worlds ---- */
 
@@ -206,8 +195,9 @@ static struct world *next_world(const struct rack *r)
 	return next;
 }
 
-static void live(struct rack *r)
+static void live(void *arg)
 {
+	struct rack *r = arg;
 	struct world *w;
 	while ((w = next_world(r)) != NULL) {
 		const uint64_t steps = w->steps;
@@ -254,18 +244,11 @@ static void start_seed(struct rack *r, uint64_t seed)
 
 bool rack_run(struct rack *r, uint64_t seed, enum transcript_mode mode)
 {
-	struct sigaction act = {.sa_handler = on_abort, .sa_flags = SA_NODEFER}, old;
 	transcript_start(&r->transcript, mode);
 	start_seed(r, seed);
 	begin_spaces(r);
-	sigaction(SIGABRT, &act, &old);
-	in_run = 1;
-	if (sigsetjmp(core_aborted, 1))
+	if (!guard_run(live, r))
 		world_fail(r->current, "A0", -1, "an assert failed");
-	else
-		live(r);
-	in_run = 0;
-	sigaction(SIGABRT, &old, NULL);
 	gather(r);
 	return !r->failure.set;
 }

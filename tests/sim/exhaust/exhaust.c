@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/exhaust/exhaust.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "dsm/core/bug.h"
+#include "tests/sim/exhaust/search.h"
+#include "tests/sim/guard.h"
+
+static double seconds_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int bad(const char *text)
+{
+	fprintf(stderr, "cellsim: --exhaust: %s\n", text);
+	return EXHAUST_USAGE;
+}
+
+static int options_check(const struct options *o)
+{
+	if (o->members > EXHAUST_MEMBERS_MAX)
+		return bad("--members must be 6 at most");
+	if (o->pages > EXHAUST_PAGES_MAX)
+		return bad("--pages must be 3 at most");
+	if (o->losses >= o->members)
+		return bad("--losses must leave a member");
+	if (o->same_home && o->pages > 2)
+		return bad("--same-home is for two pages");
+	return 0;
+}
+
+static void search_open(struct search *s, const struct options *o, struct world *w)
+{
+	model_open(&s->x, o, w);
+	packed_init(&s->key);
+	packed_init(&s->x.candidate);
+	store_open(&s->store, 2 * s->x.members + 1, (size_t)o->memory_mib << 20);
+}
+
+static void search_close(struct search *s)
+{
+	store_close(&s->store);
+	packed_free(&s->key);
+	packed_free(&s->x.candidate);
+	model_close(&s->x);
+}
+
+/* Moves of the run to the violation. */
+static uint32_t length(const struct search *s)
+{
+	return show_length(s, s->made.parent) + s->making;
+}
+
+/* The run again, with words. */
+static void show_failure(void *arg)
+{
+	struct search *s = arg;
+	show_run(s, s->made.parent, s->making ? &s->made.move : NULL);
+}
+
+static struct search *explore(const struct options *o, struct world *w)
+{
+	struct search *s = calloc(1, sizeof(*s));
+	const double begin = seconds_now();
+	if (!s)
+		abort();
+	search_open(s, o, w);
+	search_run(s);
+	s->seconds = seconds_now() - begin;
+	return s;
+}
+
+static int verdict(const struct search *s)
+{
+	if (s->x.w->failure.set)
+		return EXHAUST_VIOLATED;
+	return s->rest.known ? EXHAUST_CLEAN : EXHAUST_NOT_ALL;
+}
+
+static int explore_and_say(const struct options *o, struct world *w)
+{
+	struct search *s = explore(o, w);
+	if (w->failure.set) {
+		const struct failure f = w->failure;
+		guard_run(show_failure, s);
+		w->failure = f;
+		fprintf(stderr, "after %u moves, page %d: %s violated: %s\n", length(s), f.page,
+			f.invariant, f.text);
+	}
+	show_figures(s);
+	const int status = verdict(s);
+	search_close(s);
+	free(s);
+	return status;
+}
+
+/* ---- planted bugs ---- */
+
+static bool find_bug(const struct options *o, struct world *w, const char *name)
+{
+	struct search *s = explore(o, w);
+	const struct failure *f = &w->failure;
+	const bool found = f->set;
+	if (found)
+		printf("%-24s found: %u moves, %u states, %s: %s\n", name, length(s), s->store.n,
+		       f->invariant, f->text);
+	else
+		printf("%-24s NOT found in %u states\n", name, s->store.n);
+	search_close(s);
+	free(s);
+	return found;
+}
+
+/* Bugs that only show where threads need several pages at once: left to the simulator. */
+static bool cannot_show(const char *name)
+{
+	static const char *const names[] = {"hold_counts_a_page", "window_never_grows"};
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Each planted bug must break an invariant at this size. */
+static int check_bugs(const struct options *o, struct world *w)
+{
+	int status = EXHAUST_CLEAN;
+	for (unsigned i = 0; dsm_bug_names[i]; i++) {
+		if (cannot_show(dsm_bug_names[i]))
+			continue;
+		dsm_bug_select(dsm_bug_names[i]);
+		if (!find_bug(o, w, dsm_bug_names[i]))
+			status = EXHAUST_VIOLATED;
+	}
+	dsm_bug_select(NULL);
+	return status;
+}
+
+int exhaust_main(const struct options *o)
+{
+	static struct world world;
+	const int status = options_check(o);
+	if (status)
+		return status;
+	return o->check_bugs ? check_bugs(o, &world) : explore_and_say(o, &world);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exhaustive exploration of the real core: every state that a few members and pages can reach, by
+ * every order in which messages (per pair in their order, T1 of dsm/transport.h), faults,
+ * evictions, acquires, timers and losses can follow each other. What is stepped is the simulator's
+ * rack (tests/sim/world.h) - the cores themselves, its fake memories and links -, and what must
+ * hold in each state are the simulator's invariants (tests/sim/check.h): there is no second model.
+ * Explicit-state search as in Spin (Holzmann, "The Spin Model Checker", 2003) and Murphi (Dill,
+ * CAV 1996).
+ *
+ * Two things are shown:
+ *  - no reachable state breaks an invariant, and
+ *  - from every state rest is reached: the states are a graph whose edges are the moves of the rack
+ *    alone (deliveries, timers, news of a loss, threads that fault again; no new fault, eviction,
+ *    acquire or loss). A state without such a move must be a state of rest (else: deadlock). If the
+ *    graph has no circle, every schedule ends in one; if it has, each state must still have a path
+ *    to rest, which any fair schedule takes (else: livelock).
+ *
+ * Reductions. A state is stored in a canonical form that is itself a state of the rack, bit by bit
+ * what the cores hold but for what is named here; so a field that nobody thought of makes more
+ * states, never fewer. Each form below is sound because the code cannot tell the two states apart:
+ *  - counters (dsm_core_stats): nothing reads them. They must not count a refusal (I7).
+ *  - numbers of transactions: only compared for equality with the one open for the page (C8 of
+ *    dsm/PROTOCOL.md): numbered anew, from 1, in the order in which a fixed walk finds them.
+ *  - indices of transactions, and their slots: a transaction moves to the index of its page's
+ *    number; slot i belongs to transaction i, nothing else tells indices apart.
+ *  - pools (waiting, held-back requests) and their free lists: entries are named by index only;
+ *    they move to the front, in the order of their queue or heap.
+ *  - versions of a page: only "equal" and "the next" are asked (C8, R17): equal ones stay equal,
+ *    next ones next, larger gaps become two; the lowest becomes 0.
+ *  - clocks: each member's runs on its own and only differences are used. Now is a constant, ages
+ *    are cut at the hold time, which is all that is asked of them.
+ *  - contents: the core never looks at them. They are the last write, an older one, or zero. A
+ *    thread that may write does so at once: else an old copy could not be told from the page.
+ *  - what is dead: the version of a page that is not here, slots of no transaction, letters'
+ *    versions that no receiver reads, the inside of a core that has ended. (The age of a grant is
+ *    not dead when its page leaves: a page that comes back to its home has the old one.)
+ *  - symmetry (Ip & Dill, "Better verification through symmetry", 1996): members are told apart
+ *    only by the pages whose home they are. Of all renamings of members and pages that take homes
+ *    to homes the least form is kept. (Pages are not renamed where acquires name runs of them.)
+ * None of this is only believed: of every EXHAUST_PROBE-th transition (all with check_reductions)
+ * the state as it was before it was reduced is stepped, too, by every possible move, and must come
+ * to the same canonical states.
+ *
+ * Deterministic: the same options give the same figures. Memory: bounded by options.memory_mib; a
+ * search that reaches the bound says so and is not exhaustive.
+ */
+#ifndef CELLULAR_SIM_EXHAUST_H
+#define CELLULAR_SIM_EXHAUST_H
+
+#include "tests/sim/options.h"
+
+/* Exit codes of cellsim --exhaust. */
+enum { EXHAUST_CLEAN = 0, EXHAUST_VIOLATED = 1, EXHAUST_USAGE = 2, EXHAUST_NOT_ALL = 3 };
+
+/* Explores as the options say and prints the figures. A violation is printed as the shortest run
+ * that leads to it. */
+int exhaust_main(const struct options *options);
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rack of the simulator without its engine of chance: nobody draws events from the clock; the
+ * search says what happens next. The rack can be taken down into an image, and an image set up.
+ */
+#include "tests/sim/exhaust/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/build.h"
+
+enum { ACQUIRE_US = 300 };
+
+/* ---- life ---- */
+
+/* Pages 0, 1 and 2 lie side by side over the edge of two chunks, for acquires of runs. With one
+ * home only: on one side of it. */
+static struct tuning tuning_for(const struct options *o)
+{
+	return (struct tuning){
+		.group = o->pages == 1			  ? 1
+			 : o->pages == 2 && !o->same_home ? 2
+							  : 4,
+		.devices = o->acquires ? 1 : 0,
+		.device_gap = 1,
+		.device_use = 1,
+		.think = 1,
+		.base = 1,
+		.wake_delay = 1,
+		.timer_delay = 1,
+		.pause_time = 1,
+		.hold_us = o->hold_us > 0 ? (uint32_t)o->hold_us : 0,
+		.acquire_us = ACQUIRE_US,
+		.epoch = 1,
+		.rests = 1,
+	};
+}
+
+/* The memory of each core as it was born, for model_leaks. */
+static uint8_t *born[EXHAUST_MEMBERS_MAX];
+static uint8_t *scratch;
+
+void model_open(struct exhaust *x, const struct options *options, struct world *w)
+{
+	static struct transcript silent;
+	static struct figures figures; /* of the simulator; not looked at */
+	const struct tuning tuning = tuning_for(options);
+	const struct birth birth = {.members = options->members, .tuning = &tuning};
+	*x = (struct exhaust){
+		.options = options, .w = w, .members = options->members, .pages = options->pages};
+	world_init(w, options, options->members);
+	w->transcript = &silent;
+	w->figures = &figures;
+	build_world(w, &birth);
+	for (unsigned m = 0; m < x->members; m++) {
+		x->now[m] = EXHAUST_NOW;
+		born[m] = malloc(w->members[m].core_bytes);
+		scratch = realloc(scratch, w->members[m].core_bytes);
+		if (!born[m] || !scratch)
+			abort();
+		memcpy(born[m], w->members[m].core_memory, w->members[m].core_bytes);
+	}
+	symmetries_find(x);
+}
+
+void model_close(struct exhaust *x)
+{
+	for (unsigned m = 0; m < x->members; m++) {
+		free(born[m]);
+		born[m] = NULL;
+	}
+	free(scratch);
+	scratch = NULL;
+	world_free(x->w);
+}
+
+uint8_t model_page(const struct exhaust *x, uint64_t space_page)
+{
+	const uint16_t page = world_page(x->w, (struct gpage){space_page});
+	return page == WORLD_NO_PAGE ? 0 : (uint8_t)page;
+}
+
+static bool home_is(const struct exhaust *x, unsigned m, unsigned page)
+{
+	return x->w->books[page].home == m;
+}
+
+/* ---- taking it down ---- */
+
+static void capture_core(const struct exhaust *x, unsigned m, struct exhaust_member *out)
+{
+	const struct dsm_core *core = x->w->members[m].core;
+	pack_core(x, &out->core, core);
+	memcpy(out->waiting, core->waiting,
+	       (size_t)x->members * x->pages * sizeof(out->waiting[0]));
+	memcpy(out->deferred, core->deferred, x->pages * sizeof(out->deferred[0]));
+	memcpy(out->heap, core->heap, x->pages * sizeof(out->heap[0]));
+	for (unsigned p = 0; p < x->pages; p++) {
+		const uint32_t page = (uint32_t)x->w->space_page[p];
+		out->holder[p] = core->holders[page];
+		if (home_is(x, m, p))
+			out->home[p] = *dsm_home_entry(core, page);
+		else
+			memset(&out->home[p], 0, sizeof(out->home[p]));
+	}
+}
+
+static void capture_member(const struct exhaust *x, unsigned m, struct exhaust_member *out)
+{
+	const struct member *mb = &x->w->members[m];
+	capture_core(x, m, out);
+	memcpy(out->frame, mb->memory.frames, x->pages * sizeof(out->frame[0]));
+	memcpy(out->slot, mb->memory.slots, x->pages * sizeof(out->slot[0]));
+	memcpy(out->need, x->need[m], x->pages);
+	memcpy(out->proof, mb->proof, sizeof(out->proof));
+	out->proofs = mb->proofs;
+	out->device = mb->devices[0];
+	out->now = x->now[m];
+	out->deadline = mb->deadline;
+	out->dead = x->w->dead & member_bit(m);
+	out->ended = mb->ended;
+}
+
+static void capture_letters(const struct exhaust *x, unsigned from, unsigned to,
+			    struct exhaust_image *out)
+{
+	const struct link *link = links_at(&x->w->links, from, to);
+	out->letters[from][to] = (uint8_t)link->n;
+	for (uint32_t i = 0; i < link->n; i++) {
+		out->letter[from][to][i] = link->ring[(link->head + i) & (link->room - 1)];
+		out->letter[from][to][i].arrival = 0;
+	}
+}
+
+void model_capture(const struct exhaust *x, struct exhaust_image *out)
+{
+	for (unsigned m = 0; m < x->members; m++) {
+		capture_member(x, m, &out->member[m]);
+		for (unsigned to = 0; to < x->members; to++)
+			capture_letters(x, m, to, out);
+	}
+	for (unsigned p = 0; p < x->pages; p++)
+		out->page[p] = (struct exhaust_page){
+			.last_write = oracle_read(&x->w->oracle, p),
+			.version = x->w->books[p].version,
+			.version_known = x->w->books[p].version_known,
+		};
+}
+
+/* ---- setting it up ---- */
+
+static void install_core(struct exhaust *x, unsigned m, const struct exhaust_member *from)
+{
+	struct dsm_core *core = x->w->members[m].core;
+	pack_core(x, core, &from->core);
+	core->stats = (struct dsm_core_stats){0};
+	memcpy(core->waiting, from->waiting,
+	       (size_t)x->members * x->pages * sizeof(from->waiting[0]));
+	memcpy(core->deferred, from->deferred, x->pages * sizeof(from->deferred[0]));
+	memcpy(core->heap, from->heap, x->pages * sizeof(from->heap[0]));
+	for (unsigned p = 0; p < x->pages; p++) {
+		const uint32_t page = (uint32_t)x->w->space_page[p];
+		core->holders[page] = from->holder[p];
+		if (home_is(x, m, p))
+			*dsm_home_entry(core, page) = from->home[p];
+	}
+}
+
+static void install_rights(struct exhaust *x, unsigned m, const struct exhaust_member *from)
+{
+	for (unsigned p = 0; p < x->pages; p++) {
+		struct book *b = &x->w->books[p];
+		const struct slot *slot = &from->slot[p];
+		if (from->frame[p].present)
+			b->present |= member_bit(m);
+		if (from->frame[p].writable)
+			b->writable |= member_bit(m);
+		if (slot->filled)
+			book_keep(&x->w->books[slot->page], slot->value,
+				  oracle_read(&x->w->oracle, slot->page));
+	}
+}
+
+static void install_member(struct exhaust *x, unsigned m, const struct exhaust_member *from)
+{
+	struct member *mb = &x->w->members[m];
+	install_core(x, m, from);
+	memcpy(mb->memory.frames, from->frame, x->pages * sizeof(from->frame[0]));
+	memset(mb->memory.slots, 0, sizeof(mb->memory.slots));
+	memcpy(mb->memory.slots, from->slot, x->pages * sizeof(from->slot[0]));
+	memcpy(x->need[m], from->need, x->pages);
+	memcpy(mb->proof, from->proof, sizeof(mb->proof));
+	mb->proofs = from->proofs;
+	mb->devices[0] = from->device;
+	mb->deadline = from->deadline;
+	mb->ended = from->ended;
+	mb->fx->n = 0;
+	x->now[m] = from->now;
+	if (from->dead) {
+		x->w->dead |= member_bit(m);
+		x->w->suspects |= member_bit(m);
+		x->w->doomed = true;
+	}
+	if (from->ended)
+		x->w->ended |= member_bit(m);
+	install_rights(x, m, from);
+}
+
+static void install_letters(struct exhaust *x, const struct exhaust_image *image, unsigned from,
+			    unsigned to)
+{
+	struct link *link = links_at(&x->w->links, from, to);
+	*link = (struct link){.ring = link->ring, .room = link->room};
+	for (unsigned i = 0; i < image->letters[from][to]; i++) {
+		const struct letter *l = &image->letter[from][to][i];
+		link_send(x->w, from, to, &l->msg, l->data);
+	}
+}
+
+static void install_page(struct exhaust *x, unsigned p, const struct exhaust_page *from)
+{
+	struct book *b = &x->w->books[p];
+	uint16_t *letters = b->letters;
+	memset(letters, 0, x->members * sizeof(*letters));
+	*b = (struct book){.letters = letters,
+			   .home = b->home,
+			   .version = from->version,
+			   .version_known = from->version_known};
+	x->w->oracle.value[p] = from->last_write;
+	if (x->w->oracle.writes < from->last_write)
+		x->w->oracle.writes = from->last_write;
+}
+
+void model_install(struct exhaust *x, const struct exhaust_image *image)
+{
+	struct world *w = x->w;
+	w->dead = w->ended = w->suspects = 0;
+	w->doomed = false;
+	w->failure.set = false;
+	w->now = EXHAUST_NOW;
+	w->links.last = 0;
+	w->oracle.writes = 0;
+	for (unsigned p = 0; p < x->pages; p++)
+		install_page(x, p, &image->page[p]);
+	for (unsigned m = 0; m < x->members; m++)
+		install_member(x, m, &image->member[m]);
+	for (unsigned from = 0; from < x->members; from++)
+		for (unsigned to = 0; to < x->members; to++)
+			install_letters(x, image, from, to);
+	clock_clear(&w->clock);
+}
+
+/* ---- what images may not lack ---- */
+
+/* Makes what images hold of member m's core the same in both. */
+static void forget_parts(const struct exhaust *x, unsigned m, uint8_t *memory)
+{
+	const struct dsm_core *core = x->w->members[m].core;
+	const uint8_t *base = x->w->members[m].core_memory;
+	uint8_t *waiting = memory + ((const uint8_t *)core->waiting - base);
+	uint8_t *deferred = memory + ((const uint8_t *)core->deferred - base);
+	uint8_t *heap = memory + ((const uint8_t *)core->heap - base);
+	pack_core_blank(x, (struct dsm_core *)memory);
+	memset(waiting, 0, (size_t)x->members * x->pages * sizeof(struct dsm_waiting));
+	memset(deferred, 0, x->pages * sizeof(struct dsm_deferred));
+	memset(heap, 0, x->pages * sizeof(uint16_t));
+	for (unsigned p = 0; p < x->pages; p++) {
+		const uint32_t page = (uint32_t)x->w->space_page[p];
+		memset(memory + ((const uint8_t *)&core->holders[page] - base), 0,
+		       sizeof(struct dsm_holder));
+		if (home_is(x, m, p))
+			memset(memory + ((const uint8_t *)dsm_home_entry(core, page) - base), 0,
+			       sizeof(struct dsm_home));
+	}
+}
+
+bool model_leaks(const struct exhaust *x)
+{
+	for (unsigned m = 0; m < x->members; m++) {
+		const struct member *mb = &x->w->members[m];
+		memcpy(scratch, mb->core_memory, mb->core_bytes);
+		forget_parts(x, m, scratch);
+		forget_parts(x, m, born[m]);
+		if (memcmp(scratch, born[m], mb->core_bytes))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What may happen in a state. A kind of move is one line of MOVES and two functions: may it happen
+ * (can_*), and make it happen (do_*).
+ *
+ * A step of a core is one move: nothing falls between its effects. That the order of effects is
+ * right (nothing of a page is given away before it left memory) is checked by M2, M3, M5 within the
+ * step, and by the simulator's fault `slow` across members.
+ */
+#include "tests/sim/exhaust/model.h"
+
+#include "tests/sim/loss.h"
+#include "tests/sim/step.h"
+
+static bool alive(const struct exhaust *x, unsigned m)
+{
+	return !((x->w->dead | x->w->ended) & member_bit(m));
+}
+
+static const struct frame *frame_of(const struct exhaust *x, struct move mv)
+{
+	return &x->w->members[mv.member].memory.frames[mv.page];
+}
+
+/* ---- messages ---- */
+
+static bool can_deliver(const struct exhaust *x, struct move mv)
+{
+	return !(x->w->dead & member_bit(mv.member)) &&
+	       links_at(&x->w->links, mv.other, mv.member)->n;
+}
+
+static void do_deliver(struct exhaust *x, struct move mv)
+{
+	const struct letter letter = link_take(x->w, mv.other, mv.member);
+	step_letter(x->w, mv.other, mv.member, &letter);
+}
+
+/* ---- time: each member has a clock of its own ---- */
+
+static bool can_timer(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && x->w->members[mv.member].deadline != UINT64_MAX;
+}
+
+/* The adapter's TIMER comes when its time has come, and not before. */
+static void do_timer(struct exhaust *x, struct move mv)
+{
+	struct member *mb = &x->w->members[mv.member];
+	if (x->now[mv.member] < mb->deadline)
+		x->now[mv.member] = mb->deadline;
+	mb->deadline = UINT64_MAX;
+	x->w->now = x->now[mv.member];
+	struct dsm_event ev = {.type = DSM_EV_TIMER};
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
+/* ns until nothing of the member is held any more. */
+static uint64_t next_age(const struct exhaust *x, unsigned m)
+{
+	const struct dsm_core *core = x->w->members[m].core;
+	const uint32_t hold_us = x->w->tuning.hold_us;
+	const uint64_t now = x->now[m];
+	const struct dsm_collection *c = &core->collection[0];
+	uint64_t most = c->state != COLLECTION_IDLE && c->until > now ? c->until - now : 0;
+	for (unsigned p = 0; p < x->pages; p++) {
+		const struct dsm_holder *h = &core->holders[x->w->space_page[p]];
+		const uint32_t age = (uint32_t)(now / 1000) - h->granted_us;
+		const uint64_t left = (uint64_t)(hold_us - age) * 1000;
+		if (age < hold_us && left > most) /* also of a page that left: R22 */
+			most = left;
+	}
+	return most;
+}
+
+/* Time passes, and nothing happens: a TIMER that was due comes late. */
+static bool can_age(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && next_age(x, mv.member);
+}
+
+static void do_age(struct exhaust *x, struct move mv)
+{
+	x->now[mv.member] += next_age(x, mv.member);
+}
+
+/* ---- threads ---- */
+
+static void fault(struct exhaust *x, struct move mv, bool write)
+{
+	struct dsm_event ev = {.type = DSM_EV_FAULT,
+			       .fault = {.page = {x->w->space_page[mv.page]}, .write = write}};
+	x->need[mv.member][mv.page] = write ? NEED_WRITE : NEED_READ;
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
+/* A thread waits for one page; for each page one thread may wait. */
+static bool can_read(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->present;
+}
+
+static void do_read(struct exhaust *x, struct move mv)
+{
+	fault(x, mv, false);
+}
+
+static bool can_write(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->writable;
+}
+
+static void do_write(struct exhaust *x, struct move mv)
+{
+	fault(x, mv, true);
+}
+
+static bool can_retry(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && x->need[mv.member][mv.page] >= AGAIN_READ;
+}
+
+static void do_retry(struct exhaust *x, struct move mv)
+{
+	fault(x, mv, x->need[mv.member][mv.page] == AGAIN_WRITE);
+}
+
+/* ---- memory managers and devices ---- */
+
+static bool can_evict(const struct exhaust *x, struct move mv)
+{
+	return x->options->faults & 1 << SIM_EVICT && alive(x, mv.member) &&
+	       frame_of(x, mv)->present;
+}
+
+static void do_evict(struct exhaust *x, struct move mv)
+{
+	x->w->members[mv.member].memory.frames[mv.page].given_back = true;
+	struct dsm_event ev = {.type = DSM_EV_EVICT,
+			       .evict = {.page = {x->w->space_page[mv.page]}}};
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
+static unsigned devices_busy(const struct exhaust *x)
+{
+	unsigned n = 0;
+	for (unsigned m = 0; m < x->members; m++)
+		n += alive(x, m) && x->w->members[m].devices[0].state != DEVICE_IDLE;
+	return n;
+}
+
+static bool can_acquire(const struct exhaust *x, struct move mv)
+{
+	return devices_busy(x) < x->options->acquires && alive(x, mv.member) &&
+	       x->w->members[mv.member].devices[0].state == DEVICE_IDLE;
+}
+
+/* All the pages, at once. */
+static void acquire(struct exhaust *x, struct move mv, bool write)
+{
+	struct device *d = &x->w->members[mv.member].devices[0];
+	*d = (struct device){.state = DEVICE_WAITING,
+			     .pages = (uint8_t)x->pages,
+			     .write = write,
+			     .since = x->w->now};
+	struct dsm_event ev = {.type = DSM_EV_ACQUIRE,
+			       .acquire = {.page = {x->w->space_page[0]},
+					   .pages = x->pages,
+					   .write = write,
+					   .token = d->token}};
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
+static void do_acquire_read(struct exhaust *x, struct move mv)
+{
+	acquire(x, mv, false);
+}
+
+static void do_acquire_write(struct exhaust *x, struct move mv)
+{
+	acquire(x, mv, true);
+}
+
+static bool can_release(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && x->w->members[mv.member].devices[0].state == DEVICE_HOLDS;
+}
+
+static void do_release(struct exhaust *x, struct move mv)
+{
+	device_run(x->w, mv.member, 0);
+}
+
+/* What the adapter saw of a page it read out is a hint, and may be lost. */
+static bool can_forget(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && x->w->members[mv.member].proofs;
+}
+
+static void do_forget(struct exhaust *x, struct move mv)
+{
+	x->w->members[mv.member].proofs = 0;
+}
+
+/* ---- losses ---- */
+
+static bool can_die(const struct exhaust *x, struct move mv)
+{
+	return !(x->w->dead & member_bit(mv.member)) &&
+	       (unsigned)__builtin_popcountll(x->w->dead) < x->options->losses;
+}
+
+/* What it sent goes on arriving, until its receiver learns of the loss: so any part of it may. */
+static void do_die(struct exhaust *x, struct move mv)
+{
+	world_say(x->w, "                      m%u dies", mv.member);
+	x->w->steps++;
+	memory_die(x->w, mv.member);
+	x->w->dead |= member_bit(mv.member);
+	x->w->suspects |= member_bit(mv.member);
+	x->w->doomed = true;
+	x->w->members[mv.member].fx->n = 0;
+	for (unsigned m = 0; m < x->members; m++)
+		if (m != mv.member)
+			link_drain(x->w, m, mv.member);
+}
+
+static bool can_learn(const struct exhaust *x, struct move mv)
+{
+	return alive(x, mv.member) && x->w->dead & member_bit(mv.other);
+}
+
+static void do_learn(struct exhaust *x, struct move mv)
+{
+	link_drain(x->w, mv.other, mv.member);
+	loss_lost(x->w, mv.member, mv.other);
+}
+
+/* ---- the table ---- */
+
+/*     name, of the rack itself, each other member, each page */
+#define MOVES(X)                                                                                   \
+	X(deliver, can_deliver, do_deliver, true, true, false)                                     \
+	X(timer, can_timer, do_timer, true, false, false)                                          \
+	X(learn, can_learn, do_learn, true, true, false)                                           \
+	X(retry, can_retry, do_retry, true, false, true)                                           \
+	X(release, can_release, do_release, true, false, false)                                    \
+	X(age, can_age, do_age, false, false, false)                                               \
+	X(read, can_read, do_read, false, false, true)                                             \
+	X(write, can_write, do_write, false, false, true)                                          \
+	X(evict, can_evict, do_evict, false, false, true)                                          \
+	X(acquire_read, can_acquire, do_acquire_read, false, false, false)                         \
+	X(acquire_write, can_acquire, do_acquire_write, false, false, false)                       \
+	X(forget, can_forget, do_forget, false, false, false)                                      \
+	X(die, can_die, do_die, false, false, false)
+
+const struct move_kind move_kinds[] = {
+#define X(name, can, act, system, other, page) {#name, system, other, page},
+	MOVES(X)
+#undef X
+};
+
+static bool (*const can[])(const struct exhaust *x, struct move mv) = {
+#define X(name, can, act, system, other, page) can,
+	MOVES(X)
+#undef X
+};
+
+static void (*const act[])(struct exhaust *x, struct move mv) = {
+#define X(name, can, act, system, other, page) act,
+	MOVES(X)
+#undef X
+};
+
+enum { KINDS = sizeof(can) / sizeof(can[0]) };
+
+bool move_possible(const struct exhaust *x, struct move mv)
+{
+	return can[mv.kind](x, mv);
+}
+
+unsigned moves_possible(const struct exhaust *x, struct move out[EXHAUST_MOVES_MAX], bool *system)
+{
+	unsigned n = 0;
+	*system = false;
+	for (uint8_t kind = 0; kind < KINDS; kind++) {
+		const unsigned others = move_kinds[kind].each_other ? x->members : 1;
+		const unsigned pages = move_kinds[kind].each_page ? x->pages : 1;
+		for (unsigned i = 0; i < x->members * others * pages; i++) {
+			const struct move mv = {.kind = kind,
+						.member = (uint8_t)(i % x->members),
+						.other = (uint8_t)(i / x->members % others),
+						.page = (uint8_t)(i / x->members / others)};
+			if (!can[kind](x, mv))
+				continue;
+			out[n++] = mv;
+			*system |= move_kinds[kind].system;
+		}
+	}
+	return n;
+}
+
+/* ---- after a move ---- */
+
+static bool satisfied(const struct frame *f, uint8_t need)
+{
+	return need == NEED_READ || need == AGAIN_READ ? f->present : f->writable;
+}
+
+/* Who is woken and finds what it wants goes on; who does not faults again. */
+static void wake(struct exhaust *x, unsigned m)
+{
+	const struct member *mb = &x->w->members[m];
+	for (uint32_t i = 0; i < mb->fx->n; i++) {
+		if (mb->fx->v[i].type != DSM_FX_WAKE)
+			continue;
+		const uint8_t page = model_page(x, mb->fx->v[i].page.v);
+		uint8_t *need = &x->need[m][page];
+		if (*need == NEED_READ)
+			*need = AGAIN_READ;
+		else if (*need == NEED_WRITE)
+			*need = AGAIN_WRITE;
+	}
+	for (unsigned p = 0; p < x->pages; p++)
+		if (x->need[m][p] >= AGAIN_READ && satisfied(&mb->memory.frames[p], x->need[m][p]))
+			x->need[m][p] = NEED_NOTHING;
+}
+
+/* Who may write does, at once. */
+static void write_all(struct exhaust *x, unsigned m, dsm_set writable_before)
+{
+	for (unsigned p = 0; p < x->pages; p++)
+		if (x->w->members[m].memory.frames[p].writable &&
+		    !(writable_before & (dsm_set)1 << p))
+			thread_access(x->w, m, (uint16_t)p, true, "thread");
+}
+
+static void check_copies(struct exhaust *x)
+{
+	for (unsigned m = 0; m < x->members; m++)
+		for (unsigned p = 0; p < x->pages; p++) {
+			const struct frame *f = &x->w->members[m].memory.frames[p];
+			if (f->present && f->value != oracle_read(&x->w->oracle, p))
+				world_fail(x->w, "I3", (int)p, "m%u can read an old value", m);
+		}
+}
+
+/* Nothing that happens here may be refused. */
+static void check_refusals(struct exhaust *x, unsigned m)
+{
+	const struct dsm_core_stats *s = &x->w->members[m].core->stats;
+	if (s->refused || s->stale_epoch)
+		world_fail(x->w, "I7", -1, "m%u refuses what is legal", m);
+}
+
+static void check_letters(struct exhaust *x, unsigned m)
+{
+	for (unsigned to = 0; to < x->members; to++)
+		if (links_at(&x->w->links, m, to)->n > EXHAUST_LETTERS_MAX)
+			world_fail(x->w, "I7", -1, "m%u has sent m%u more than pages can need", m,
+				   to);
+}
+
+/* The rack's dice always fall the same way; from here on they do not lose a proof (memory.c) for
+ * 161 throws, more than a step has. That one is lost is a move of its own. */
+enum { DICE = 2575 };
+
+static dsm_set writable_pages(const struct exhaust *x, unsigned m)
+{
+	dsm_set set = 0;
+	for (unsigned p = 0; p < x->pages; p++)
+		if (x->w->members[m].memory.frames[p].writable)
+			set |= (dsm_set)1 << p;
+	return set;
+}
+
+void move_make(struct exhaust *x, struct move mv)
+{
+	struct world *w = x->w;
+	const dsm_set writable = writable_pages(x, mv.member);
+	w->now = x->now[mv.member];
+	w->rng.state = DICE;
+	w->members[mv.member].fx->n = 0;
+	act[mv.kind](x, mv);
+	clock_clear(&w->clock);
+	if (w->failure.set || w->dead & member_bit(mv.member))
+		return;
+	wake(x, mv.member);
+	write_all(x, mv.member, writable);
+	check_copies(x);
+	check_refusals(x, mv.member);
+	check_letters(x, mv.member);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Symmetry. Members and pages have no properties but one: where the home of a page is. A renaming
+ * that keeps it leads from a state of the rack to one that behaves the same under other names.
+ */
+#include "tests/sim/exhaust/model.h"
+
+#include <string.h>
+
+/* ---- renaming ---- */
+
+static dsm_set set_of(const struct exhaust *x, const struct symmetry *s, dsm_set set)
+{
+	dsm_set out = 0;
+	for (unsigned m = 0; m < x->members; m++)
+		if (set & member_bit(m))
+			out |= member_bit(s->member[m]);
+	return out;
+}
+
+/* Member + 1, as the core keeps them; 0 is nobody. */
+static uint8_t member_plus_one(const struct symmetry *s, uint8_t m)
+{
+	return m ? (uint8_t)(s->member[m - 1] + 1) : 0;
+}
+
+static uint32_t space_page(const struct exhaust *x, const struct symmetry *s, uint64_t page)
+{
+	return (uint32_t)x->w->space_page[s->page[model_page(x, page)]];
+}
+
+/* Page + 1; 0 is none. */
+static uint32_t page_plus_one(const struct exhaust *x, const struct symmetry *s, uint32_t page)
+{
+	return page ? space_page(x, s, page - 1) + 1 : 0;
+}
+
+static void relabel_msg(const struct exhaust *x, const struct symmetry *s, struct dsm_msg *m)
+{
+	if (m->requester.v < x->members)
+		m->requester.v = s->member[m->requester.v];
+	if (m->type != PAGE_MEMBER_LOST)
+		m->page.v = space_page(x, s, m->page.v);
+}
+
+static void relabel_core(const struct exhaust *x, const struct symmetry *s, struct dsm_core *core)
+{
+	uint8_t open[EXHAUST_MEMBERS_MAX];
+	memcpy(open, core->open, sizeof(open));
+	for (unsigned m = 0; m < x->members; m++)
+		core->open[s->member[m]] = open[m];
+	for (unsigned i = 0; i < x->pages; i++) {
+		struct dsm_txn *t = &core->txn[i];
+		if (t->state == TXN_FREE)
+			continue;
+		t->acked = set_of(x, s, t->acked);
+		t->page = space_page(x, s, t->page);
+	}
+	core->backlog_head = page_plus_one(x, s, core->backlog_head);
+	core->backlog_tail = page_plus_one(x, s, core->backlog_tail);
+	/* The pages of a collection stay: keeps_homes lets pages keep their names then. */
+}
+
+static void relabel_page(const struct exhaust *x, const struct symmetry *s, unsigned p,
+			 const struct exhaust_member *from, struct exhaust_member *to)
+{
+	const unsigned q = s->page[p];
+	to->holder[q] = from->holder[p];
+	to->holder[q].next = page_plus_one(x, s, from->holder[p].next);
+	to->home[q] = from->home[p];
+	to->home[q].sharers = set_of(x, s, from->home[p].sharers);
+	to->home[q].owner = member_plus_one(s, from->home[p].owner);
+	to->home[q].requester = member_plus_one(s, from->home[p].requester);
+	to->frame[q] = from->frame[p];
+	to->need[q] = from->need[p];
+	to->slot[p] = from->slot[p]; /* by transaction; canon_order moves it */
+	if (to->slot[p].filled)
+		to->slot[p].page = s->page[to->slot[p].page];
+}
+
+static void relabel_member(const struct exhaust *x, const struct symmetry *s,
+			   const struct exhaust_member *from, struct exhaust_member *to)
+{
+	pack_core(x, &to->core, &from->core);
+	memcpy(to->waiting, from->waiting, (size_t)x->members * x->pages * sizeof(to->waiting[0]));
+	memcpy(to->deferred, from->deferred, x->pages * sizeof(to->deferred[0]));
+	memcpy(to->heap, from->heap, x->pages * sizeof(to->heap[0]));
+	to->device = from->device;
+	for (unsigned i = 0; i < DSM_PROOFS_MAX; i++) {
+		to->proof[i] = from->proof[i];
+		if (i < from->proofs)
+			to->proof[i].page.v = space_page(x, s, from->proof[i].page.v);
+	}
+	to->proofs = from->proofs;
+	to->now = from->now;
+	to->deadline = from->deadline;
+	to->dead = from->dead;
+	to->ended = from->ended;
+	relabel_core(x, s, &to->core);
+	for (unsigned p = 0; p < x->pages; p++)
+		relabel_page(x, s, p, from, to);
+	for (unsigned i = 0; i < x->pages * x->members; i++)
+		if (to->waiting[i].type) /* zero: not in use */
+			to->waiting[i].requester = s->member[to->waiting[i].requester];
+	for (uint32_t i = 0; i < to->core.deferred_count; i++)
+		relabel_msg(x, s, &to->deferred[to->heap[i]].msg);
+}
+
+static void relabel_letters(const struct exhaust *x, const struct symmetry *s, unsigned from,
+			    unsigned to, const struct exhaust_image *old, struct exhaust_image *new)
+{
+	const unsigned f = s->member[from], t = s->member[to];
+	new->letters[f][t] = old->letters[from][to];
+	for (unsigned i = 0; i < old->letters[from][to]; i++) {
+		new->letter[f][t][i] = old->letter[from][to][i];
+		relabel_msg(x, s, &new->letter[f][t][i].msg);
+	}
+}
+
+void relabel(const struct exhaust *x, const struct symmetry *s, const struct exhaust_image *from,
+	     struct exhaust_image *to)
+{
+	for (unsigned m = 0; m < x->members; m++) {
+		relabel_member(x, s, &from->member[m], &to->member[s->member[m]]);
+		for (unsigned other = 0; other < x->members; other++)
+			relabel_letters(x, s, m, other, from, to);
+	}
+	for (unsigned p = 0; p < x->pages; p++)
+		to->page[s->page[p]] = from->page[p];
+}
+
+struct move relabel_move(const struct symmetry *s, struct move mv)
+{
+	mv.member = s->member[mv.member];
+	if (move_kinds[mv.kind].each_other)
+		mv.other = s->member[mv.other];
+	if (move_kinds[mv.kind].each_page)
+		mv.page = s->page[mv.page];
+	return mv;
+}
+
+struct symmetry symmetry_inverse(const struct exhaust *x, const struct symmetry *s)
+{
+	struct symmetry out = {0};
+	for (unsigned m = 0; m < x->members; m++)
+		out.member[s->member[m]] = (uint8_t)m;
+	for (unsigned p = 0; p < x->pages; p++)
+		out.page[s->page[p]] = (uint8_t)p;
+	return out;
+}
+
+/* ---- which renamings there are ---- */
+
+/* The next permutation in dictionary order; false: that was the last. */
+static bool next_permutation(uint8_t *v, unsigned n)
+{
+	unsigned i = n;
+	while (i > 1 && v[i - 2] >= v[i - 1])
+		i--;
+	if (i < 2)
+		return false;
+	unsigned k = n - 1;
+	while (v[k] <= v[i - 2])
+		k--;
+	const uint8_t swap = v[k];
+	v[k] = v[i - 2];
+	v[i - 2] = swap;
+	for (unsigned a = i - 1, b = n - 1; a < b; a++, b--) {
+		const uint8_t other = v[a];
+		v[a] = v[b];
+		v[b] = other;
+	}
+	return true;
+}
+
+static bool keeps_homes(const struct exhaust *x, const struct symmetry *s)
+{
+	for (unsigned p = 0; p < x->pages; p++) {
+		if (s->member[x->w->books[p].home] != x->w->books[s->page[p]].home)
+			return false;
+		if (x->options->acquires && s->page[p] != p)
+			return false;
+	}
+	return true;
+}
+
+static void first_permutation(uint8_t *v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		v[i] = (uint8_t)i;
+}
+
+void symmetries_find(struct exhaust *x)
+{
+	struct symmetry s = {0};
+	x->symmetries = 0;
+	first_permutation(s.member, x->members);
+	do {
+		first_permutation(s.page, x->pages);
+		do {
+			if (keeps_homes(x, &s) && x->symmetries < EXHAUST_SYMMETRIES_MAX)
+				x->symmetry[x->symmetries++] = s;
+		} while (next_permutation(s.page, x->pages));
+	} while (next_permutation(s.member, x->members));
+}
+
+/* ---- the canonical form ---- */
+
+void canonicalise(struct exhaust *x, struct packed *out, struct symmetry *by)
+{
+	static struct exhaust_image base, renamed;
+	model_capture(x, &base);
+	canon_base(x, &base);
+	*by = x->symmetry[0];
+	for (unsigned i = 0; i < x->symmetries; i++) {
+		struct packed *candidate = i ? &x->candidate : out;
+		relabel(x, &x->symmetry[i], &base, &renamed);
+		canon_order(x, &renamed);
+		pack(x, &renamed, candidate);
+		if (!i || packed_compare(candidate, out) >= 0)
+			continue;
+		*by = x->symmetry[i];
+		const struct packed swap = *out;
+		*out = x->candidate;
+		x->candidate = swap;
+	}
+}
