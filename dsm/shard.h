@@ -28,6 +28,7 @@
 #include "dsm/hot.h"
 #include "dsm/mem.h"
 #include "dsm/timing.h"
+#include "dsm/written.h"
 
 /* Whom the shard tells. */
 struct shard_user {
@@ -91,6 +92,7 @@ struct shard {
 	uint64_t resident, owned;
 	struct timing timing;
 	struct hot hot;
+	struct written written;
 
 	atomic_bool stop;
 	atomic_bool quiesced;

@@ -87,7 +87,11 @@ static int do_read_out(struct shard *s, const struct dsm_effect *fx, struct err 
 
 	if (!rc)
 		rc = check_slot(fx, e);
-	return rc ? rc : s->mem_ops->read_out(s->mem, fx->page, slot(s, fx->slot), e);
+	if (!rc)
+		rc = s->mem_ops->read_out(s->mem, fx->page, slot(s, fx->slot), e);
+	if (!rc)
+		written_end(&s->written, fx->page, slot(s, fx->slot));
+	return rc;
 }
 
 static int do_stash(struct shard *s, const struct dsm_effect *fx, struct err *e)
@@ -113,6 +117,8 @@ static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
 		rc = check_data(s, fx, e);
 		from = s->data;
 	}
+	if (!rc && fx->writable)
+		written_begin(&s->written, fx->page, from);
 	if (!rc)
 		rc = s->mem_ops->install(s->mem, fx->page, fx->writable, from, e);
 	if (!rc)
@@ -132,6 +138,15 @@ static int do_present(struct shard *s, const struct dsm_effect *fx,
 	if (!rc)
 		account(s, fx->page, stays);
 	return rc;
+}
+
+static int do_unprotect(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	const uint8_t *base = s->mem_ops->base(s->mem);
+
+	if (must_be(s, fx, true, e) == ERR_OK)
+		written_begin(&s->written, fx->page, base + (fx->page.v << DSM_PAGE_SHIFT));
+	return do_present(s, fx, s->mem_ops->unprotect, true, e);
 }
 
 static int do_wake(struct shard *s, const struct dsm_effect *fx, struct err *e)
@@ -167,7 +182,7 @@ static int do_effect(struct shard *s, const struct dsm_effect *fx, struct err *e
 	case DSM_FX_MAP:
 		return do_map(s, fx, e);
 	case DSM_FX_UNPROTECT:
-		return do_present(s, fx, s->mem_ops->unprotect, true, e);
+		return do_unprotect(s, fx, e);
 	case DSM_FX_PROTECT:
 		return do_present(s, fx, s->mem_ops->protect, true, e);
 	case DSM_FX_UNMAP:
@@ -189,6 +204,7 @@ static int do_effect(struct shard *s, const struct dsm_effect *fx, struct err *e
 void shard_step(struct shard *s)
 {
 	s->answered = false;
+	written_tell(&s->written, &s->event);
 	dsm_step(s->core, &s->event, &s->effects);
 	for (uint32_t i = 0; i < s->effects.n && !shard_ended(s); i++) {
 		struct err e = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's small parts by themselves: the command queue, the fault timing, the hot pages. */
+/* The engine's small parts by themselves: the command queue, the fault timing, the hot pages, what
+ * was written. */
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "dsm/core/core.h"
 #include "dsm/hot.h"
 #include "dsm/timing.h"
+#include "dsm/written.h"
 #include "tests/unit/unit.h"
 
 static struct command_queue *queue(void)
@@ -169,6 +171,65 @@ static void the_hottest_pages_stand_at_the_top(void)
 	}
 }
 
+static bool tells(struct written *w, uint64_t page, bool written)
+{
+	struct dsm_event ev = {.type = DSM_EV_TIMER};
+
+	written_tell(w, &ev);
+	return ev.proofs == 1 && ev.proof[0].page.v == page && ev.proof[0].written == written;
+}
+
+static bool tells_nothing(struct written *w)
+{
+	struct dsm_event ev = {.type = DSM_EV_TIMER};
+
+	written_tell(w, &ev);
+	return !ev.proofs;
+}
+
+static void a_page_leaves_written_or_as_it_came(void)
+{
+	static uint8_t page[DSM_PAGE_SIZE];
+	static struct written w;
+
+	written_begin(&w, (struct gpage){5}, NULL);
+	written_end(&w, (struct gpage){5}, page);
+	CU_ASSERT(tells(&w, 5, false));
+	for (unsigned i = 0; i < DSM_PAGE_SIZE; i += 61) {
+		written_begin(&w, (struct gpage){5}, page);
+		page[i]++;
+		written_end(&w, (struct gpage){5}, page);
+		CU_ASSERT(tells(&w, 5, true));
+	}
+	written_begin(&w, (struct gpage){5}, page);
+	written_end(&w, (struct gpage){5}, page);
+	CU_ASSERT(tells(&w, 5, false));
+	CU_ASSERT(tells_nothing(&w));
+}
+
+static void what_is_not_known_is_not_told(void)
+{
+	static uint8_t page[DSM_PAGE_SIZE];
+	static struct written w;
+	struct dsm_event ev;
+
+	written_end(&w, (struct gpage){0}, page); /* never came to be written */
+	CU_ASSERT(tells_nothing(&w));
+	written_begin(&w, (struct gpage){7}, page);
+	written_begin(&w, (struct gpage){7 + WRITTEN_PLACES}, page); /* takes its place */
+	written_end(&w, (struct gpage){7}, page);
+	CU_ASSERT(tells_nothing(&w));
+	written_end(&w, (struct gpage){7 + WRITTEN_PLACES}, page);
+	written_end(&w, (struct gpage){7 + WRITTEN_PLACES}, page); /* read out twice: told once */
+	CU_ASSERT(tells(&w, 7 + WRITTEN_PLACES, false));
+	for (uint64_t p = 0; p < 2 * DSM_PROOFS_MAX; p++) {
+		written_begin(&w, (struct gpage){p}, page);
+		written_end(&w, (struct gpage){p}, page);
+	}
+	written_tell(&w, &ev);
+	CU_ASSERT_EQUAL(ev.proofs, DSM_PROOFS_MAX);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -178,6 +239,8 @@ int main(void)
 		UNIT_CASE(timing_adds_up),
 		UNIT_CASE(the_hottest_pages_stand_at_the_top),
 		UNIT_CASE(timing_percentiles_are_close),
+		UNIT_CASE(a_page_leaves_written_or_as_it_came),
+		UNIT_CASE(what_is_not_known_is_not_told),
 	};
 
 	return unit_main("dsm parts", cases, UNIT_COUNT(cases));
