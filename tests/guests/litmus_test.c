@@ -81,6 +81,19 @@ static void finish(void)
 	rack_close(&rack);
 }
 
+/* The VM ended by its guest's word, and all its processes in order. */
+static void finish_in_order(void)
+{
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		const Cellular__FragReport *r = rack.fragment[i].report;
+
+		CU_ASSERT_TRUE(r && r->reason && r->reason->cause == CELLULAR__END_CAUSE__END_EXIT);
+	}
+	finish();
+	for (unsigned i = 0; i < MEMBERS; i++)
+		CU_ASSERT_EQUAL(rack.fragment[i].status, 0);
+}
+
 /* All results of a run over cells. */
 static void check_across(unsigned tests)
 {
@@ -114,7 +127,7 @@ static void nothing_forbidden_in_perpetual_tests(void)
 
 	CU_ASSERT_TRUE(run_guest(NULL, args, rack_stopped, RUN_MS));
 	check_across(TESTS);
-	finish();
+	finish_in_order();
 }
 
 static void nothing_forbidden_in_jittered_rounds(void)
@@ -123,7 +136,7 @@ static void nothing_forbidden_in_jittered_rounds(void)
 
 	CU_ASSERT_TRUE(run_guest(NULL, args, rack_stopped, RUN_MS));
 	check_across(TESTS);
-	finish();
+	finish_in_order();
 }
 
 /* What was relaxed in a run within one cell; forbidden must be nothing. */
@@ -137,7 +150,7 @@ static unsigned long long relaxed_in_one_cell(const char *test)
 	at = rack.console;
 	CU_ASSERT_TRUE(next_result(&at, &r));
 	CU_ASSERT_EQUAL(r.forbidden, 0);
-	finish();
+	finish_in_order();
 	return r.relaxed;
 }
 

@@ -12,7 +12,8 @@
  * perpetual: threads run freely, with pauses of changing length, through a number of locations, for
  * as many turns as ITERATIONS gives. Four parts: the variables on pages of different homes, three
  * ways round, and in one page.
- * rounds: every iteration has a location of its own; threads meet at each, give or take a jitter.
+ * rounds: every iteration has a location of its own. Threads meet before every 32 of them, and then
+ * begin each at its time, give or take a jitter.
  *
  *	outcome litmus test=SB a=0 b=0 n=93 what=relaxed
  *	result litmus mode=perpetual test=SB place=0,4/1 n=1000448 frames=1999872 stalls=8031
@@ -37,7 +38,7 @@ enum {
 	STALL_NS = 10000,
 	ROUND_NS = 100000,
 	JITTER_NS = 60000,
-	LATEST_START_NS = 1000000000,
+	BATCH = 32, /* rounds between meetings */
 	THEFT_PAUSES = 2000,
 	NOBODY = G_VCPUS_MAX,
 };
@@ -69,11 +70,10 @@ static struct {
 	uint32_t *seen[LITMUS_REGISTERS];
 	uint8_t *memory; /* CHUNKS, aligned */
 	struct worker *worker;
-	uint64_t start_ns;
 } job G_PAGE_ALIGNED;
 
 static struct g_barrier barrier;
-static uint32_t finished G_PAGE_ALIGNED;
+static uint32_t finished G_PAGE_ALIGNED, arrived G_PAGE_ALIGNED, met G_PAGE_ALIGNED;
 
 /* ---- a thread ---- */
 
@@ -102,28 +102,37 @@ static void pause_a_while(uint64_t n, uint64_t *random)
 		g_pause();
 }
 
-/* Returns at once if the time is over: a thread that stalled catches up. */
-static void await_round(uint64_t start, uint64_t n, uint64_t *random)
+/* All threads of the test wait for each other; `times` they did before. */
+static void meet(uint32_t times)
 {
-	uint64_t when = start + n * ROUND_NS + draw(random) % JITTER_NS;
-
-	while ((int64_t)(when - g_ns()) > 0)
-		g_pause();
+	if (g_add(&arrived, 1) + 1 < job.test->threads * (times + 1)) {
+		g_wait_while(&met, times);
+		return;
+	}
+	g_store(&met, times + 1);
+	g_wake(&met);
 }
 
-/* The start all agreed on, if the clocks of the cells agree; else soon. */
-static uint64_t my_start(void)
+/* Each thread has its own clock: cells agree on the time of a meeting only. Returns at once if the
+ * round's time is over: a thread that stalled catches up. */
+static void await_round(uint64_t n, uint64_t *start, uint64_t *random)
 {
-	uint64_t now = g_ns(), ahead = job.start_ns - now;
+	uint64_t when;
 
-	return ahead < LATEST_START_NS ? job.start_ns : now;
+	if (n % BATCH == 0) {
+		meet((uint32_t)(n / BATCH));
+		*start = g_ns();
+	}
+	when = *start + n % BATCH * ROUND_NS + draw(random) % JITTER_NS;
+	while ((int64_t)(when - g_ns()) > 0)
+		g_pause();
 }
 
 static void run_thread(unsigned t)
 {
 	const struct litmus_thread *thread = &job.test->thread[t];
 	struct worker *worker = &job.worker[t];
-	uint64_t random = g_ns() * 2 + 1, began = g_ns(), start = my_start();
+	uint64_t random = g_ns() * 2 + 1, began = g_ns(), start = 0;
 	uint32_t *out[2] = {0}, r[2] = {0};
 
 	for (unsigned i = 0; i < job.test->registers; i++)
@@ -133,7 +142,7 @@ static void run_thread(unsigned t)
 		uint64_t location = n % job.locations, before;
 
 		if (job.rounds)
-			await_round(start, n, &random);
+			await_round(n, &start, &random);
 		else
 			pause_a_while(n, &random);
 		before = g_ns();
@@ -207,7 +216,8 @@ static uint64_t run_part(const struct part *part, uint64_t counts[LITMUS_OUTCOME
 	job.locations = job.rounds ? (uint32_t)job.iterations : part->locations;
 	place_variables(part);
 	finished = 0;
-	job.start_ns = g_ns() + LATEST_START_NS / 500;
+	arrived = 0;
+	met = 0;
 	g_parallel(run_vcpu, NULL);
 	record.locations = job.locations;
 	record.turns = (uint32_t)(job.iterations / job.locations);
