@@ -24,7 +24,7 @@ enum {
 	VCPUS = 5,
 	STALLS_LEAST = 50, /* of a test: fewer, and its pages hardly travelled */
 	SAME_CELL_TRIES = 20,
-	BUG_TRIES = 20,
+	BUG_TRIES = 60,
 	BUG_MS = 20000, /* a VM with a broken memory may well hang */
 };
 
@@ -187,7 +187,8 @@ static bool bug_seen_or_over(const struct rack *r)
 
 static void an_early_write_is_found(void)
 {
-	char *args[] = {(char *)"perpetual", (char *)"300000", (char *)"all", (char *)"0,1,2,3"};
+	char *args[] = {(char *)"perpetual", (char *)"1000000", (char *)"SB+mfence",
+			(char *)"0,1,2,3"};
 	bool found = false;
 
 	setenv("CELLULAR_BUG", "write_before_last_ack", 1);

@@ -12,7 +12,7 @@
  * perpetual: threads run freely, with pauses of changing length, through a number of locations, for
  * as many turns as ITERATIONS gives. Four parts: the variables on pages of different homes, three
  * ways round, and in one page.
- * rounds: every iteration has a location of its own. Threads meet before every 32 of them, and then
+ * rounds: every iteration has a location of its own. Threads meet before every 64 of them, and then
  * begin each at its time, give or take a jitter.
  *
  *	outcome litmus test=SB a=0 b=0 n=93 what=relaxed
@@ -38,7 +38,7 @@ enum {
 	STALL_NS = 10000,
 	ROUND_NS = 100000,
 	JITTER_NS = 60000,
-	BATCH = 32, /* rounds between meetings */
+	BATCH = 64, /* rounds between meetings */
 	THEFT_PAUSES = 2000,
 	NOBODY = G_VCPUS_MAX,
 };
