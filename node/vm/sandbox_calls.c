@@ -224,10 +224,14 @@ static int add_all(scmp_filter_ctx filter)
 		rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls[i].number,
 					    calls[i].conditions, calls[i].condition);
 	/* Signals only to threads of this process. */
-	for (int i = 0; !rc && i < 2; i++)
-		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2,
-				      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()),
-				      SCMP_A2(SCMP_CMP_EQ, i ? SIGABRT : VCPU_KICK_SIGNAL));
+	for (int i = 0; !rc && i < 2; i++) {
+		const struct scmp_arg_cmp own[] = {
+			{.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid()},
+			{.arg = 2, .op = SCMP_CMP_EQ, .datum_a = i ? SIGABRT : VCPU_KICK_SIGNAL},
+		};
+
+		rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2, own);
+	}
 	return rc;
 }
 

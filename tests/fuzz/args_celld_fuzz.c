@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	assert(name_valid(o.name) && o.controller && o.key && o.data && o.run);
 	assert(o.account.memory > 0 && o.account.cpus >= 1 && o.account.cpus <= CPUS_MAX);
+	assert(o.uids.first > 0 && o.uids.n >= 1);
 	assert(o.start_ms >= 1000 && o.start_ms <= START_MS_MAX);
 	return 0;
 }
@@ -54,6 +55,9 @@ void fuzz_seeds(fuzz_put put)
 		WHOLE " --cpus -1",
 		WHOLE " --start-timeout 3601",
 		WHOLE " --start-timeout 99999999999999999999",
+		WHOLE " --vm-uids 70000-70009",
+		WHOLE " --vm-uids 0-9",
+		WHOLE " --vm-uids 9-",
 		WHOLE " stray",
 		"--name -x",
 		"--name _",
