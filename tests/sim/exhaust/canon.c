@@ -111,6 +111,8 @@ static void dead_parts(const struct exhaust *x, struct exhaust_member *m)
 		if (!m->home[p].requester)
 			m->home[p].txn = 0;
 	}
+	if (m->device.state == DEVICE_IDLE)
+		m->device = (struct device){.token = m->device.token};
 	if (m->core.collection[0].state == COLLECTION_IDLE)
 		m->core.collection[0] = (struct dsm_collection){0};
 	for (unsigned i = m->proofs; i < DSM_PROOFS_MAX; i++)
