@@ -62,6 +62,8 @@ static void run_seeds(struct rack *rack, struct report *r)
 			continue;
 		replay(rack, seed);
 		report_failure(r, rack);
+		if (rack->options.first_only)
+			break;
 	}
 }
 

@@ -59,6 +59,7 @@ void options_usage(void)
 	     "  --check-bugs    each planted bug must be found within the seeds\n"
 	     "  --check-replay  run each seed twice: the transcripts must be the same\n"
 	     "  --trace SEED    print the whole transcript of one seed\n"
+	     "  --first         end at the first violation\n"
 	     "  --scaled        scale seeds by $CELLULAR_TEST_SCALE percent (100; 10 under "
 	     "sanitizers)\n"
 	     "  --json          figures as JSON\n"
@@ -212,6 +213,7 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"check-bugs", no_argument, NULL, 'b'},
 		{"check-replay", no_argument, NULL, 'r'},
 		{"scaled", no_argument, NULL, 's'},
+		{"first", no_argument, NULL, 'f'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -235,6 +237,9 @@ int options_parse(struct options *out, int argc, char **argv)
 			break;
 		case 'r':
 			out->check_replay = true;
+			break;
+		case 'f':
+			out->first_only = true;
 			break;
 		case 's':
 			out->scaled = true;

@@ -50,6 +50,7 @@ struct options {
 	bool list_bugs;
 	bool check_bugs;   /* every planted bug must be found */
 	bool check_replay; /* every seed twice: same transcript */
+	bool first_only;   /* end at the first violation */
 	bool scaled;	   /* numbers are scaled by CELLULAR_TEST_SCALE */
 	bool help;
 };

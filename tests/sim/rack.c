@@ -205,6 +205,7 @@ static void live(void *arg)
 		if (w->tuning.loss_step && w->steps >= w->tuning.loss_step)
 			strike(r, w);
 		world_turn(w);
+		guard_alive();
 		if (w->failure.set || (w->before && w->before->failure.set))
 			return;
 		if (w->doomed)
@@ -248,7 +249,7 @@ bool rack_run(struct rack *r, uint64_t seed, enum transcript_mode mode)
 	start_seed(r, seed);
 	begin_spaces(r);
 	if (!guard_run(live, r))
-		world_fail(r->current, "A0", -1, "an assert failed");
+		world_fail(r->current, "A0", -1, "%s", guard_why());
 	gather(r);
 	return !r->failure.set;
 }

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mutate: changes the coherence core in one place at a time and asks who notices. See
+ * tests/sim/README.md.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/sim/mutate/known.h"
+#include "tests/sim/mutate/site.h"
+#include "tests/sim/mutate/trial.h"
+
+enum { FILES_MAX = 64, JOBS_MAX = 64, CAUGHT_PER_CENT_MIN = 95 };
+
+struct file {
+	char name[64];
+	struct source source;
+	struct sites sites;
+};
+
+struct mutate {
+	struct config config;
+	struct known known;
+	struct file files[FILES_MAX];
+	int n_files;
+	int every; /* only each n-th mutant */
+	int first; /* ... beginning with this one */
+	int jobs;
+	bool list;
+	const char *only; /* ids that contain this */
+	char work[64];
+	/* outcome */
+	int tried, caught, by_stage[STAGES_MAX];
+	int equivalent, unseen, unexplained;
+};
+
+struct job {
+	pid_t pid;
+	int pipe;
+	const struct site *site;
+};
+
+/* ---- sources ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+static bool is_source(const char *name)
+{
+	const size_t n = strlen(name);
+	return n > 2 && n < 60 && !strcmp(name + n - 2, ".c") && strcmp(name, "bug.c") != 0;
+}
+
+static int read_sources(struct mutate *m)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", m->config.root, m->config.folder);
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	while (dir && (entry = readdir(dir)) != NULL && m->n_files < FILES_MAX)
+		if (is_source(entry->d_name))
+			strcpy(m->files[m->n_files++].name, entry->d_name);
+	if (dir)
+		closedir(dir);
+	qsort(m->files, (size_t)m->n_files, sizeof(m->files[0]), by_name);
+	for (int i = 0; i < m->n_files; i++) {
+		struct file *f = &m->files[i];
+		snprintf(path, sizeof(path), "%s/%s/%s", m->config.root, m->config.folder, f->name);
+		if (source_read(&f->source, path)) {
+			fprintf(stderr, "mutate: %s cannot be read as C\n", path);
+			return -1;
+		}
+		sites_find(&f->sites, &f->source, f->name);
+	}
+	return m->n_files ? 0 : -1;
+}
+
+/* ---- outcomes ---- */
+
+static void survived(struct mutate *m, const struct site *site)
+{
+	struct known_line *line = known_find(&m->known, site->id);
+	if (!line)
+		m->unexplained++;
+	else if (line->equivalent)
+		m->equivalent++;
+	else
+		m->unseen++;
+	printf("%s %s\n",
+	       !line		  ? "SURVIVED"
+	       : line->equivalent ? "equivalent"
+				  : "unseen",
+	       site->id);
+}
+
+static void note(struct mutate *m, const struct site *site, const struct outcome *o)
+{
+	struct known_line *line = known_find(&m->known, site->id);
+	if (line)
+		line->met = true;
+	if (o->verdict == MUTANT_INVALID) {
+		printf("no C %s (%s)\n", site->id, o->text);
+		return;
+	}
+	m->tried++;
+	if (o->verdict == MUTANT_SURVIVED) {
+		survived(m, site);
+		return;
+	}
+	m->caught++;
+	m->by_stage[o->stage]++;
+	printf("caught by %s %s (%s)%s\n", m->config.stages[o->stage].name, site->id, o->text,
+	       line ? " ALTHOUGH EXPLAINED" : "");
+}
+
+/* ---- running ---- */
+
+static void start(struct mutate *m, struct job *job, const struct file *f, const struct site *site,
+		  int number)
+{
+	int ends[2];
+	if (pipe(ends))
+		abort();
+	fflush(NULL);
+	job->site = site;
+	job->pipe = ends[0];
+	job->pid = fork();
+	if (job->pid < 0)
+		abort();
+	if (job->pid) {
+		close(ends[1]);
+		return;
+	}
+	const struct outcome o = trial_run(&m->config, &f->source, f->name, site, number);
+	_exit(write(ends[1], &o, sizeof(o)) == (ssize_t)sizeof(o) ? 0 : 1);
+}
+
+static void finish(struct mutate *m, struct job *job)
+{
+	struct outcome o;
+	if (read(job->pipe, &o, sizeof(o)) != (ssize_t)sizeof(o))
+		abort();
+	close(job->pipe);
+	waitpid(job->pid, NULL, 0);
+	job->pid = 0;
+	note(m, job->site, &o);
+	fflush(stdout);
+}
+
+/* Outcomes are noted in the order of the mutants. */
+static void run(struct mutate *m)
+{
+	struct job jobs[JOBS_MAX] = {0};
+	int number = 0, slot = 0;
+	for (int i = 0; i < m->n_files; i++) {
+		for (int k = 0; k < m->files[i].sites.n; k++, number++) {
+			const struct site *site = &m->files[i].sites.v[k];
+			if (number % m->every != m->first || !strstr(site->id, m->only))
+				continue;
+			if (m->list) {
+				printf("%s => %s\n", site->id, site->text);
+				continue;
+			}
+			if (jobs[slot].pid)
+				finish(m, &jobs[slot]);
+			start(m, &jobs[slot], &m->files[i], site, number);
+			slot = (slot + 1) % m->jobs;
+		}
+	}
+	for (int i = 0; i < m->jobs; i++, slot = (slot + 1) % m->jobs)
+		if (jobs[slot].pid)
+			finish(m, &jobs[slot]);
+}
+
+static void stale_explanations(const struct mutate *m)
+{
+	if (m->every > 1 || *m->only)
+		return;
+	for (int i = 0; i < m->known.n; i++)
+		if (!m->known.v[i].met)
+			printf("explained, but there is no such mutant: %s\n", m->known.v[i].id);
+}
+
+/* Equivalent mutants cannot be caught and do not count. */
+static int verdict(const struct mutate *m)
+{
+	const int real = m->tried - m->equivalent;
+	const int good = real ? 1000 * m->caught / real : 0;
+	stale_explanations(m);
+	printf("%d mutants: %d caught (", m->tried, m->caught);
+	for (int i = 0; i < m->config.n_stages; i++)
+		printf("%s%s %d", i ? ", " : "", m->config.stages[i].name, m->by_stage[i]);
+	printf("), %d equivalent, %d unseen and explained, %d unexplained: %d.%d %% of %d caught\n",
+	       m->equivalent, m->unseen, m->unexplained, good / 10, good % 10, real);
+	return real && good >= 10 * CAUGHT_PER_CENT_MIN ? 0 : 1;
+}
+
+/* ---- command line ---- */
+
+static void usage(void)
+{
+	puts("usage: mutate [OPTION]... CONFIG\n"
+	     "Changes the sources CONFIG names in one place at a time, and runs the programs "
+	     "CONFIG "
+	     "names\nwith each change, until one of them fails.\n\n"
+	     "  --every N    only each N-th mutant (1)\n"
+	     "  --first K    ... beginning with number K (0)\n"
+	     "  --only TEXT  only mutants whose id contains TEXT\n"
+	     "  --jobs N     so many at a time (1)\n"
+	     "  --known FILE survivors that are explained\n"
+	     "  --list       print the mutants, run none\n"
+	     "Ends with 0 (at least 95 % of those that are not equivalent were caught), 1 (fewer) "
+	     "or 2 "
+	     "(usage).");
+}
+
+static int number(const char *text, int low, int high, int *out)
+{
+	char *end;
+	errno = 0;
+	const long n = strtol(text, &end, 10);
+	if (errno || *end || end == text || n < low || n > high) {
+		fprintf(stderr, "mutate: '%s' is out of range\n", text);
+		return -1;
+	}
+	*out = (int)n;
+	return 0;
+}
+
+static int parse(struct mutate *m, int argc, char **argv)
+{
+	static const struct option table[] = {
+		{"every", required_argument, NULL, 'e'}, {"first", required_argument, NULL, 'f'},
+		{"only", required_argument, NULL, 'o'},	 {"jobs", required_argument, NULL, 'j'},
+		{"known", required_argument, NULL, 'k'}, {"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},	 {0},
+	};
+	int option, status = 0;
+	while (!status && (option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+		switch (option) {
+		case 'e':
+			status = number(optarg, 1, 1000000, &m->every);
+			break;
+		case 'f':
+			status = number(optarg, 0, 1000000, &m->first);
+			break;
+		case 'o':
+			m->only = optarg;
+			break;
+		case 'j':
+			status = number(optarg, 1, JOBS_MAX, &m->jobs);
+			break;
+		case 'k':
+			status = known_read(&m->known, optarg);
+			break;
+		case 'l':
+			m->list = true;
+			break;
+		case 'h':
+			usage();
+			exit(0);
+		default:
+			status = -1;
+		}
+	}
+	if (!status && optind != argc - 1) {
+		fprintf(stderr, "mutate: one CONFIG is wanted (--help)\n");
+		return -1;
+	}
+	return status ? status : config_read(&m->config, argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct mutate m = {.every = 1, .jobs = 1, .only = "", .work = "/tmp/mutate-XXXXXX"};
+	if (parse(&m, argc, argv) || read_sources(&m))
+		return 2;
+	if (!mkdtemp(m.work)) {
+		perror("mutate: no directory in /tmp");
+		return 2;
+	}
+	m.config.work = m.work;
+	run(&m);
+	rmdir(m.work);
+	return m.list ? 0 : verdict(&m);
+}
