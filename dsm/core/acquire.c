@@ -95,6 +95,8 @@ void dsm_release_event(struct dsm_core *core, const struct dsm_event *ev)
 
 void dsm_acquires_fail(struct dsm_core *core)
 {
+	if (DSM_BUG(loss_tells_no_device))
+		return;
 	for (unsigned i = 0; i < DSM_ACQUIRES_MAX; i++)
 		if (core->collection[i].state == COLLECTION_WANTS)
 			dsm_acquire_done(core, i, ERR_LOST);

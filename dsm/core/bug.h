@@ -21,7 +21,15 @@
 	X(upgrade_without_check, "an overtaken UPGRADE is granted without the data")               \
 	X(put_forgets_data, "an evictor forgets the page before home acknowledged it")             \
 	X(hold_counts_a_page, "what a stalled thread gets is held a page, not a set")              \
-	X(window_never_grows, "what is held for a thread or a device is never held longer")
+	X(window_never_grows, "what is held for a thread or a device is never held longer")        \
+	X(old_epoch_accepted, "a message of the epoch before is taken for one of this one")        \
+	X(release_serves_nobody, "what waited for a released page goes on waiting")                \
+	X(grant_wakes_nobody, "a thread is not told that its page came")                           \
+	X(version_stays, "an upgrade is granted under the version before")                         \
+	X(queue_is_a_stack, "home serves first who came last")                                     \
+	X(hold_ignored, "a fresh grant is given away at once")                                     \
+	X(written_page_zero, "a page that came as zeros is taken for zero when it was written")    \
+	X(loss_tells_no_device, "an acquire that waits is not told that the space ended")
 
 #ifdef DSM_BUGS
 

@@ -189,6 +189,8 @@ void dsm_collection_end(struct dsm_core *core, struct dsm_collection *c)
 	if (c->state == COLLECTION_IDLE)
 		return;
 	c->state = COLLECTION_IDLE;
+	if (DSM_BUG(release_serves_nobody))
+		return;
 	for (uint8_t i = 0; i < c->pages; i++)
 		dsm_hold_shorten(core, c->page[i]);
 }

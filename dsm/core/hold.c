@@ -82,7 +82,7 @@ enum dsm_deferral dsm_hold_defer(struct dsm_core *core, uint32_t page, const str
 	struct dsm_deferred *d;
 	uint32_t at;
 
-	if (until <= core->now)
+	if (until <= core->now || DSM_BUG(hold_ignored))
 		return DEFER_NO;
 	if (core->deferred_count == core->pool)
 		return DEFER_REFUSED;

@@ -54,7 +54,7 @@ void dsm_holder_move(struct dsm_core *core, uint32_t page, enum dsm_state to)
 	bool legal = moves[h->state] & (1u << to);
 
 	h->state = to;
-	if (to == DSM_I || to == DSM_M)
+	if (to == DSM_I || (to == DSM_M && !DSM_BUG(written_page_zero)))
 		h->zero = 0;
 	if (h->collected)
 		core->collections_dirty = true;

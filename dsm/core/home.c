@@ -98,7 +98,8 @@ static void start_upgrade(struct dsm_core *core, struct dsm_home *e, const struc
 	dsm_set others = (e->sharers | dsm_bit(e->owner - 1)) & ~dsm_bit(r->from);
 	uint8_t acks;
 
-	e->version++;
+	if (!DSM_BUG(version_stays))
+		e->version++;
 	acks = invalidate(core, e, r, others);
 	e->sharers = 0;
 	e->owner = r->from + 1;
@@ -150,7 +151,11 @@ static void enqueue(struct dsm_core *core, struct dsm_home *e, const struct requ
 	struct dsm_waiting *w = waiting_take(core, &index);
 
 	*w = (struct dsm_waiting){.txn = r->txn, .requester = r->from, .type = r->type};
-	if (e->tail)
+	if (DSM_BUG(queue_is_a_stack) && e->head) {
+		w->next = e->head;
+		index = e->tail;
+		e->head = (uint16_t)(w - core->waiting + 1);
+	} else if (e->tail)
 		core->waiting[e->tail - 1].next = index;
 	else
 		e->head = index;

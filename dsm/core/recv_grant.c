@@ -66,7 +66,8 @@ static void complete(struct dsm_core *core, struct dsm_txn *t, enum dsm_source s
 				  .version = t->version,
 				  .txn = t->id},
 		 DSM_SLOT_NONE);
-	dsm_fx(core, DSM_FX_WAKE, page);
+	if (!DSM_BUG(grant_wakes_nobody))
+		dsm_fx(core, DSM_FX_WAKE, page);
 }
 
 /* ---- GRANT ---- */

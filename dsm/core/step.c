@@ -100,7 +100,8 @@ static void message_event(struct dsm_core *core, const struct dsm_event *ev)
 		return;
 	}
 	core->blame = from;
-	if (m->epoch.v != core->config.epoch.v) { /* R1 */
+	if (m->epoch.v != core->config.epoch.v && /* R1 */
+	    !(DSM_BUG(old_epoch_accepted) && m->epoch.v + 1 == core->config.epoch.v)) {
 		core->stats.stale_epoch++;
 		return;
 	}

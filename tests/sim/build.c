@@ -69,6 +69,7 @@ static void build_member(struct world *w, unsigned m)
 	mb->ended = false;
 	mb->deadline = UINT64_MAX;
 	mb->timer = 0;
+	mb->timers = 0;
 	mb->paused = false;
 	mb->fx->n = 0;
 	mb->fx_next = 0;

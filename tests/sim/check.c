@@ -8,6 +8,7 @@
 #include "tests/sim/check.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "tests/sim/world.h"
 
@@ -114,6 +115,32 @@ static void check_kept(struct world *w, uint16_t page)
 	const uint64_t last = oracle_read(&w->oracle, page);
 	if (!b->present && last && !w->doomed && !(b->kept && b->kept_value == last))
 		world_fail(w, "I4", page, "the last write, %" PRIu64 ", is nowhere any more", last);
+}
+
+void check_queued(struct world *w, uint16_t page, unsigned from)
+{
+	struct book *b = &w->books[page];
+	if (b->queued < DSM_MEMBERS_MAX)
+		b->queue[b->queued++] = (uint8_t)from;
+}
+
+/* What home sends for somebody shows that it is his turn. Requests of home's own threads are not
+ * seen; they change no order among the others. */
+void check_served(struct world *w, unsigned m, uint16_t page, const struct dsm_msg *msg)
+{
+	struct book *b = &w->books[page];
+	unsigned at = 0;
+	if (m != b->home || msg->type == PAGE_PUT_ACK || msg->type == PAGE_ACK)
+		return;
+	while (at < b->queued && b->queue[at] != msg->requester.v)
+		at++;
+	if (at == b->queued)
+		return; /* seen before */
+	if (at)
+		world_fail(w, "I10", page, "home serves m%u before m%u, who came first",
+			   msg->requester.v, b->queue[0]);
+	b->queued--;
+	memmove(&b->queue[at], &b->queue[at + 1], b->queued - at);
 }
 
 void check_page(struct world *w, uint16_t page)

@@ -12,7 +12,8 @@
  * once, naming a dead member; no effect follows, no thread is woken. I7  Messages and effects are
  * legal: classes, addressees, data, slots, bounds; the core refuses and drops what it must, and
  * nothing else. I8  A grant is kept for the hold time. I9  What a device acquired is there, and
- * stays for the time promised. M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
+ * stays for the time promised. I10  Home serves the requests of others for a page in the order they
+ * came. M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
  */
 #ifndef CELLULAR_SIM_CHECK_H
 #define CELLULAR_SIM_CHECK_H
@@ -36,12 +37,19 @@ struct book {
 	uint32_t version; /* last seen in the directory */
 	bool version_known;
 	uint8_t home;
+	/* Requests of others that reached home and were not served yet, in their order. */
+	uint8_t queue[DSM_MEMBERS_MAX];
+	uint8_t queued;
 };
 
 /* A slot or a message holds `value`. Only the last write counts: its number is new, so the count
  * starts anew. */
 void book_keep(struct book *b, uint64_t value, uint64_t last_write);
 void book_forget(struct book *b, uint64_t value);
+
+/* Home got a request of member `from`, or member m (home?) sends a message on behalf of one. */
+void check_queued(struct world *w, uint16_t page, unsigned from);
+void check_served(struct world *w, unsigned m, uint16_t page, const struct dsm_msg *msg);
 
 void check_page(struct world *w, uint16_t page);
 void check_holder(struct world *w, unsigned m, uint16_t page);

@@ -76,6 +76,8 @@ static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_ef
 	legal_send(w, m, fx);
 	if (w->failure.set)
 		return;
+	if (page != WORLD_NO_PAGE)
+		check_served(w, m, page, &fx->msg);
 	if (fx->msg.type == PAGE_GRANT || fx->msg.type == PAGE_ACK)
 		w->members[m].memory.frames[page].asked_for = false;
 	const bool data = fx->msg.flags & PAGE_FLAG_DATA;
@@ -236,8 +238,10 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 {
 	struct member *mb = &w->members[m];
 	event->now = w->now;
-	if (event->type != DSM_EV_TIMER)
+	if (event->type != DSM_EV_TIMER) {
 		w->steps++;
+		mb->timers = 0;
+	}
 	note_cause(w, mb, event, letter);
 	keep_event_data(w, mb, true);
 	if (w->transcript->mode != TRANSCRIPT_OFF)
@@ -269,6 +273,9 @@ void step_letter(struct world *w, unsigned from, unsigned to, const struct lette
 	}
 	if (class == PAGE_CLASS_FORWARD)
 		w->members[to].memory.frames[world_page(w, letter->msg.page)].asked_for = true;
+	if (letter->msg.type == PAGE_GET_S || letter->msg.type == PAGE_GET_X ||
+	    letter->msg.type == PAGE_UPGRADE)
+		check_queued(w, world_page(w, letter->msg.page), from);
 	struct dsm_event ev = {.type = DSM_EV_MSG,
 			       .msg = {.from = {(uint8_t)from}, .msg = letter->msg}};
 	step_give(w, to, &ev, letter);

@@ -18,6 +18,7 @@
 enum {
 	WAIT_CHECK_PERIOD = 1024, /* events */
 	EVENTS_PER_STEP = 50,
+	TIMERS_MAX = 5000, /* one after another: more than any number of holds asks for */
 	DRAIN_EVENTS_MAX = 5000000,
 };
 
@@ -76,6 +77,8 @@ static void run_timer(struct world *w, const struct clock_event *ev)
 	if (ev->generation != mb->timer)
 		return;
 	mb->deadline = UINT64_MAX;
+	if (++mb->timers > TIMERS_MAX)
+		world_fail(w, "I5", -1, "m%u asks for one timer after another", ev->member);
 	struct dsm_event event = {.type = DSM_EV_TIMER};
 	step_give(w, ev->member, &event, NULL);
 }

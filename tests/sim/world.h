@@ -58,6 +58,7 @@ struct member {
 	struct device devices[DEVICES_MAX];
 	uint64_t deadline; /* of its timer */
 	uint32_t timer;	   /* generation */
+	uint32_t timers;   /* that came since its core was last given anything else */
 	/* the step under way */
 	bool paused; /* stopped between two effects; events wait in `blocked` */
 	struct cause cause;

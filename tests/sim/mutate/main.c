@@ -34,6 +34,7 @@ struct mutate {
 	int jobs;
 	bool list;
 	const char *only; /* ids that contain this */
+	char *ids;	  /* a file: its lines end with ids, only these; NULL: all */
 	char work[64];
 	/* outcome */
 	int tried, caught, by_stage[STAGES_MAX];
@@ -155,6 +156,21 @@ static void finish(struct mutate *m, struct job *job)
 	fflush(stdout);
 }
 
+/* Is the id the end of a line of the file? */
+static bool named(const struct mutate *m, const char *id)
+{
+	const size_t length = strlen(id);
+	for (const char *at = m->ids; at && (at = strstr(at, id)) != NULL; at++)
+		if (at[length] == '\n' || !at[length])
+			return true;
+	return !m->ids;
+}
+
+static bool wanted(const struct mutate *m, int number, const char *id)
+{
+	return number % m->every == m->first && strstr(id, m->only) && named(m, id);
+}
+
 /* Outcomes are noted in the order of the mutants. */
 static void run(struct mutate *m)
 {
@@ -163,7 +179,7 @@ static void run(struct mutate *m)
 	for (int i = 0; i < m->n_files; i++) {
 		for (int k = 0; k < m->files[i].sites.n; k++, number++) {
 			const struct site *site = &m->files[i].sites.v[k];
-			if (number % m->every != m->first || !strstr(site->id, m->only))
+			if (!wanted(m, number, site->id))
 				continue;
 			if (m->list) {
 				printf("%s => %s\n", site->id, site->text);
@@ -182,7 +198,7 @@ static void run(struct mutate *m)
 
 static void stale_explanations(const struct mutate *m)
 {
-	if (m->every > 1 || *m->only)
+	if (m->every > 1 || *m->only || m->ids)
 		return;
 	for (int i = 0; i < m->known.n; i++)
 		if (!m->known.v[i].met)
@@ -214,6 +230,7 @@ static void usage(void)
 	     "  --every N    only each N-th mutant (1)\n"
 	     "  --first K    ... beginning with number K (0)\n"
 	     "  --only TEXT  only mutants whose id contains TEXT\n"
+	     "  --ids FILE   only mutants that lines of FILE end with, as a run printed them\n"
 	     "  --jobs N     so many at a time (1)\n"
 	     "  --known FILE survivors that are explained\n"
 	     "  --list       print the mutants, run none\n"
@@ -235,13 +252,32 @@ static int number(const char *text, int low, int high, int *out)
 	return 0;
 }
 
+static int read_ids(struct mutate *m, const char *path)
+{
+	enum { ROOM = 1 << 20 };
+	FILE *f = fopen(path, "r");
+	m->ids = f ? calloc(1, ROOM) : NULL;
+	if (m->ids)
+		(void)!fread(m->ids, 1, ROOM - 1, f);
+	if (f)
+		fclose(f);
+	if (!m->ids)
+		fprintf(stderr, "mutate: %s cannot be read\n", path);
+	return m->ids ? 0 : -1;
+}
+
 static int parse(struct mutate *m, int argc, char **argv)
 {
 	static const struct option table[] = {
-		{"every", required_argument, NULL, 'e'}, {"first", required_argument, NULL, 'f'},
-		{"only", required_argument, NULL, 'o'},	 {"jobs", required_argument, NULL, 'j'},
-		{"known", required_argument, NULL, 'k'}, {"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},	 {0},
+		{"every", required_argument, NULL, 'e'},
+		{"first", required_argument, NULL, 'f'},
+		{"only", required_argument, NULL, 'o'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"ids", required_argument, NULL, 'i'},
+		{"known", required_argument, NULL, 'k'},
+		{"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	int option, status = 0;
 	while (!status && (option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
@@ -254,6 +290,9 @@ static int parse(struct mutate *m, int argc, char **argv)
 			break;
 		case 'o':
 			m->only = optarg;
+			break;
+		case 'i':
+			status = read_ids(m, optarg);
 			break;
 		case 'j':
 			status = number(optarg, 1, JOBS_MAX, &m->jobs);
