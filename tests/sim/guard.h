@@ -5,10 +5,11 @@
 
 #include <stdbool.h>
 
-/* Runs fn(arg). False: it was left in the middle, by abort() or by the watchdog. Not to be nested. */
+/* Runs fn(arg). False: it was left in the middle, by abort() or by the watchdog. Not to be nested.
+ */
 bool guard_run(void (*fn)(void *arg), void *arg);
-/* fn comes back to itself: from the first call on, a second of processor time without another one is
- * too long. */
+/* fn comes back to itself: from the first call on, a second of processor time without another one
+ * is too long. */
 void guard_alive(void);
 /* Why it was left: a sentence. */
 const char *guard_why(void);
