@@ -173,7 +173,10 @@ bool members_start(struct members *m, const struct members_config *config)
 	};
 	fprintf(stderr, "%s: seed %llu\n", config->name, (unsigned long long)config->seed);
 	m->rack = rack_start(MEMBERS, &m->space, member);
-	return m->rack != NULL;
+	if (!m->rack)
+		return false;
+	CU_ASSERT_TRUE(rack_wait(m->rack, &m->rack->joined, MEMBERS));
+	return true;
 }
 
 uint64_t members_wrong(const struct members *m)

@@ -43,7 +43,8 @@ struct members {
 	struct rack *rack;
 };
 
-/* False: skipped, with a reason. *m stays where it is until members_end. */
+/* Returns when all have connected. False: skipped, with a reason. *m stays where it is until
+ * members_end. */
 bool members_start(struct members *m, const struct members_config *config);
 enum members_state members_state(const struct members *m);
 const char *members_state_name(enum members_state state);

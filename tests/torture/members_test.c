@@ -20,7 +20,7 @@ enum {
 	VICTIM = 1,
 };
 
-static uint32_t run_ms = 3000;
+static uint32_t run_ms = 2000;
 static uint64_t seed;
 
 static struct members_config config(const char *name)
