@@ -14,7 +14,7 @@ say "seed $seed, $seconds s"
 # ---- a cluster whose control links break ----
 proxies=()
 proxy_start() {
-	"$build/tests/torture-proxy" "unix:$work/state/ctl.sock" $((2300 + $1 * 700)) "$work/proxy$1" >"$work/proxy$1.out" &
+	"$build/tests/torture-proxy" "unix:$work/state/ctl.sock" $((4300 + $1 * 1300)) "$work/proxy$1" >"$work/proxy$1.out" &
 	proxies+=($!)
 	wait_for 20 test -s "$work/proxy$1" || wrong "the proxy of cell$1 does not start"
 }
@@ -23,7 +23,7 @@ proxies_end() {
 	for pid in "${proxies[@]}"; do end_process "$pid"; done
 	proxies=()
 }
-trap 'proxies_end; cluster_down' EXIT
+trap 'status=$?; proxies_end; (exit $status); cluster_down' EXIT
 controller_start
 for i in 0 1 2; do
 	proxy_start $i
@@ -84,6 +84,7 @@ while [ "$(now_ms)" -lt "$end" ] && alive "${pid[0]}"; do
 done
 want "others came and went ($n)" [ $n -ge 3 ]
 again $((seconds + 60)) ended torture || wrong "the torture does not end"
+say "the end: $(vm_field torture '.reason.cause + ": " + .reason.text')"
 
 # ---- what came of it ----
 ctl vm console torture >"$work/console"
