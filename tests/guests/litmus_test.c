@@ -18,8 +18,17 @@
 #include "tests/guests/rack.h"
 #include "tests/unit/unit.h"
 
+#if LONG
+#define ITERATIONS "5000000"
+#define ROUNDS	   "100000"
+enum { RUN_MS = 1500000 };
+#else
+#define ITERATIONS "1000000"
+#define ROUNDS	   "10000"
+enum { RUN_MS = 280000 };
+#endif
+
 enum {
-	RUN_MS = 280000,
 	MEMBERS = 4,
 	VCPUS = 5,
 	STALLS_LEAST = 50, /* of a test: fewer, and its pages hardly travelled */
@@ -123,7 +132,7 @@ enum { TESTS = 10 };
 
 static void nothing_forbidden_in_perpetual_tests(void)
 {
-	char *args[] = {(char *)"perpetual", (char *)"1000000", (char *)"all", (char *)"0,1,2,3"};
+	char *args[] = {(char *)"perpetual", (char *)ITERATIONS, (char *)"all", (char *)"0,1,2,3"};
 
 	CU_ASSERT_TRUE(run_guest(NULL, args, rack_stopped, RUN_MS));
 	check_across(TESTS);
@@ -132,7 +141,7 @@ static void nothing_forbidden_in_perpetual_tests(void)
 
 static void nothing_forbidden_in_jittered_rounds(void)
 {
-	char *args[] = {(char *)"rounds", (char *)"10000", (char *)"all", (char *)"0,1,2,3"};
+	char *args[] = {(char *)"rounds", (char *)ROUNDS, (char *)"all", (char *)"0,1,2,3"};
 
 	CU_ASSERT_TRUE(run_guest(NULL, args, rack_stopped, RUN_MS));
 	check_across(TESTS);
