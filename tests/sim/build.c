@@ -11,7 +11,7 @@
 
 #include "tests/sim/world.h"
 
-enum { LOCAL_PAGES = 8 };
+enum { LOCAL_PAGES = 4 };
 
 static uint64_t space_page(const struct world *w, unsigned used)
 {
@@ -31,9 +31,10 @@ static struct dsm_core_config core_config(const struct world *w, unsigned m)
 		.pages = w->space_pages,
 		.hold_us = w->tuning.hold_us,
 		.acquire_us = w->tuning.acquire_us,
-		.locals = 1,
+		.locals = WORLD_LOCALS,
 	};
-	config.local[0] = w->local;
+	config.local[0] = w->local[0];
+	config.local[1] = w->local[1];
 	return config;
 }
 
@@ -78,6 +79,7 @@ static void build_member(struct world *w, unsigned m)
 	mb->n_blocked = 0;
 	mb->stale_given = 0;
 	mb->odd_given = 0;
+	mb->accuses = 0;
 }
 
 static void build_page(struct world *w, unsigned page)
@@ -133,6 +135,8 @@ void build_world(struct world *w, const struct birth *b)
 	/* No number of an earlier life is ever written again. */
 	w->oracle.writes = (uint64_t)b->life << 32;
 	draw_character(w, b);
+	w->local[0] = (struct dsm_range){space_page(w, w->options->pages - 1) + 1, LOCAL_PAGES};
+	w->local[1] = (struct dsm_range){space_page(w, 0) - LOCAL_PAGES, LOCAL_PAGES};
 	for (unsigned m = 0; m < b->members; m++)
 		build_member(w, m);
 	for (unsigned p = 0; p < w->options->pages; p++)
@@ -143,8 +147,6 @@ void world_init(struct world *w, const struct options *o, unsigned room)
 {
 	*w = (struct world){.options = &w->shape, .shape = *o, .room = room};
 	w->space_pages = ((uint64_t)o->pages + 4) * DSM_CHUNK_PAGES;
-	w->local =
-		(struct dsm_range){.first = w->space_pages - 2 * LOCAL_PAGES, .pages = LOCAL_PAGES};
 	w->members = calloc(room, sizeof(*w->members));
 	w->books = calloc(o->pages, sizeof(*w->books));
 	w->space_page = calloc(o->pages, sizeof(*w->space_page));

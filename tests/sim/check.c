@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tests/sim/probe.h"
 #include "tests/sim/world.h"
 
 void book_keep(struct book *b, uint64_t value, uint64_t last_write)
@@ -209,6 +210,7 @@ void check_waits(struct world *w)
 
 static void rest_member(struct world *w, unsigned m)
 {
+	probe_queries(w, m);
 	struct member *mb = &w->members[m];
 	struct dsm_core_stats stats;
 	for (unsigned i = 0; i < w->tuning.threads; i++)

@@ -7,7 +7,7 @@
 #include "tests/sim/trouble.h"
 #include "tests/sim/world.h"
 
-static void suspect(struct world *w, dsm_set members)
+void loss_suspect(struct world *w, dsm_set members)
 {
 	w->suspects |= members;
 	w->doomed = true;
@@ -25,7 +25,7 @@ void loss_die(struct world *w, unsigned m)
 	mb->n_blocked = 0;
 	w->paused &= ~member_bit(m);
 	w->dead |= member_bit(m);
-	suspect(w, member_bit(m));
+	loss_suspect(w, member_bit(m));
 	for (unsigned other = 0; other < w->options->members; other++) {
 		if (other == m)
 			continue;
@@ -42,7 +42,7 @@ void loss_cut(struct world *w, unsigned from, unsigned to)
 		return;
 	world_say(w, "%12" PRIu64 "          the link from m%u to m%u is cut", w->now, from, to);
 	w->figures->done[SIM_PARTITION]++;
-	suspect(w, member_bit(from) | member_bit(to));
+	loss_suspect(w, member_bit(from) | member_bit(to));
 	link_cut(w, from, to);
 	clock_push(&w->clock, (struct clock_event){
 				      .time = w->now + rng_below(&w->rng, 2 * (uint32_t)w->silence),

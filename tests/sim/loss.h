@@ -7,10 +7,14 @@
 #ifndef CELLULAR_SIM_LOSS_H
 #define CELLULAR_SIM_LOSS_H
 
+#include "proto/ids.h"
+
 struct clock_event;
 struct letter;
 struct world;
 
+/* These may be named as lost from now on; this life ends. */
+void loss_suspect(struct world *w, dsm_set members);
 void loss_die(struct world *w, unsigned m);
 /* Nothing comes from `from` to `to` any more: `to` learns it by the silence, `from` later, because
  * nobody confirms what it sends. */

@@ -10,6 +10,8 @@
 #include "tests/sim/exhaust/exhaust.h"
 #include "tests/sim/options.h"
 #include "tests/sim/replay.h"
+#include "tests/sim/shrink.h"
+#include "tests/sim/path.h"
 #include "tests/sim/report.h"
 #include "tests/sim/rack.h"
 
@@ -22,10 +24,10 @@
 
 enum { EXIT_CLEAN = 0, EXIT_VIOLATED = 1, EXIT_USAGE = 2 };
 
-static double seconds_now(void)
+static double seconds_of(clockid_t clock)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -53,6 +55,18 @@ static bool replay(struct rack *rack, uint64_t seed)
 	return false;
 }
 
+/* Of the first seed that fails: what led to it, as short as can be found. On stderr. */
+static void show_shortest(const struct rack *rack)
+{
+	struct shrunk shortest;
+	shrink(&shortest, &rack->options, &rack->failure);
+	shrink_transcript(&shortest, stderr);
+	fprintf(stderr, "shortest: %" PRIu64 " lines, %s: ", shortest.lines,
+		shortest.failure.invariant);
+	shrink_command(&shortest, stderr);
+	fputc('\n', stderr);
+}
+
 static void run_seeds(struct rack *rack, struct report *r)
 {
 	for (uint64_t seed = rack->options.seed_first;
@@ -64,6 +78,8 @@ static void run_seeds(struct rack *rack, struct report *r)
 		report_failure(r, rack);
 		if (rack->options.first_only)
 			break;
+		if (r->violations == 1)
+			show_shortest(rack);
 	}
 }
 
@@ -108,6 +124,20 @@ static void list_bugs(void)
 		puts(dsm_bug_names[i]);
 }
 
+static void say_shortest(const struct rack *rack, const char *bug, const struct failure *failure)
+{
+	struct shrunk shortest;
+	if (rack->options.json)
+		return;
+	struct options options = rack->options;
+	options.bug = bug;
+	shrink(&shortest, &options, failure);
+	printf("%-24s shortest: %" PRIu64 " lines, %s: ", "", shortest.lines,
+	       shortest.failure.invariant);
+	shrink_command(&shortest, stdout);
+	putchar('\n');
+}
+
 /* Looks for the bug that is switched on; the seed that finds it must find it again. */
 static bool find_bug(struct rack *rack, struct report *r, const char *name)
 {
@@ -115,9 +145,11 @@ static bool find_bug(struct rack *rack, struct report *r, const char *name)
 		r->seeds++;
 		if (rack_run(rack, seed, TRANSCRIPT_OFF))
 			continue;
+		const struct failure failure = rack->failure;
 		const bool same = replay(rack, seed);
 		say(rack, "%-24s found: seed %" PRIu64 ", step %" PRIu64 ", %s: %s\n", name, seed,
 		    rack->failure.step, rack->failure.invariant, rack->failure.text);
+		say_shortest(rack, name, &failure);
 		return same;
 	}
 	rack->failure = (struct failure){.set = true, .invariant = "bugs", .page = -1};
@@ -138,7 +170,8 @@ static void check_bugs(struct rack *rack, struct report *r)
 
 static void run(struct rack *rack, struct report *r)
 {
-	const double begin = seconds_now();
+	const double begin = seconds_of(CLOCK_MONOTONIC);
+	const double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 	if (rack->options.trace)
 		trace(rack, r);
 	else if (rack->options.check_bugs)
@@ -147,7 +180,10 @@ static void run(struct rack *rack, struct report *r)
 		run_replays(rack, r);
 	else
 		run_seeds(rack, r);
-	r->seconds = seconds_now() - begin;
+	r->seconds = seconds_of(CLOCK_MONOTONIC) - begin;
+	r->cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	if (rack->options.floors)
+		report_floors(r, rack);
 }
 
 int main(int argc, char **argv)
@@ -168,8 +204,11 @@ int main(int argc, char **argv)
 			options.bug);
 		return EXIT_USAGE;
 	}
+	if (options.path)
+		return path_check() ? EXIT_CLEAN : EXIT_VIOLATED;
 	if (options.exhaust)
 		return exhaust_main(&options);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	rack_init(&rack, &options);
 	run(&rack, &figures);
 	report_print(&figures, &rack);

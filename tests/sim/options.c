@@ -59,6 +59,8 @@ void options_usage(void)
 	     "  --check-bugs    each planted bug must be found within the seeds\n"
 	     "  --check-replay  run each seed twice: the transcripts must be the same\n"
 	     "  --trace SEED    print the whole transcript of one seed\n"
+	     "  --floors        30 % of the requests must collide, one fault be done in 20 steps\n"
+	     "  --path          hops of a write fault for 1 .. 63 sharers: must be the same\n"
 	     "  --first         end at the first violation\n"
 	     "  --scaled        scale seeds by $CELLULAR_TEST_SCALE percent (100; 10 under "
 	     "sanitizers)\n"
@@ -214,6 +216,8 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"check-replay", no_argument, NULL, 'r'},
 		{"scaled", no_argument, NULL, 's'},
 		{"first", no_argument, NULL, 'f'},
+		{"floors", no_argument, NULL, 'o'},
+		{"path", no_argument, NULL, 'p'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -237,6 +241,12 @@ int options_parse(struct options *out, int argc, char **argv)
 			break;
 		case 'r':
 			out->check_replay = true;
+			break;
+		case 'o':
+			out->floors = true;
+			break;
+		case 'p':
+			out->path = true;
 			break;
 		case 'f':
 			out->first_only = true;

@@ -18,7 +18,8 @@
 	X(EPOCH, epoch, "messages of another epoch turn up; so do events the core has to refuse")  \
 	X(SLOW, slow, "members stop between two effects, threads and timers come late")            \
 	X(PARTITION, partition,                                                                    \
-	  "members cannot reach others, in one way or both, and learn it late or from others")
+	  "members cannot reach others, in one way or both, and learn it late or from others")     \
+	X(FORGE, forge, "a member sends what no rule allows, once: the space must end and say who")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,
@@ -50,6 +51,8 @@ struct options {
 	bool list_bugs;
 	bool check_bugs;   /* every planted bug must be found */
 	bool check_replay; /* every seed twice: same transcript */
+	bool floors;	   /* enough must collide and be done */
+	bool path;	   /* measure the critical path of an invalidation */
 	bool first_only;   /* end at the first violation */
 	bool scaled;	   /* numbers are scaled by CELLULAR_TEST_SCALE */
 	bool help;

@@ -12,6 +12,7 @@
 #include "tests/sim/build.h"
 #include "tests/sim/guard.h"
 #include "tests/sim/loss.h"
+#include "tests/sim/probe.h"
 
 enum { SIDE_MEMBERS_MAX = 4, LIFE_STEPS_MIN = 100 };
 
@@ -248,6 +249,7 @@ bool rack_run(struct rack *r, uint64_t seed, enum transcript_mode mode)
 	transcript_start(&r->transcript, mode);
 	start_seed(r, seed);
 	begin_spaces(r);
+	probe_configs(r->worlds[0]);
 	if (!guard_run(live, r))
 		world_fail(r->current, "A0", -1, "%s", guard_why());
 	gather(r);

@@ -37,7 +37,27 @@ static double per_cent(uint64_t part, uint64_t whole)
 
 static double rate(const struct report *r, const struct figures *f)
 {
-	return r->seconds > 0 ? (double)f->steps / r->seconds : 0;
+	return r->cpu_seconds > 0 ? (double)f->steps / r->cpu_seconds : 0;
+}
+
+enum { COLLIDED_PER_CENT_MIN = 30, STEPS_PER_FAULT_MAX = 20 };
+
+void report_floors(struct report *r, const struct rack *rack)
+{
+	const struct figures *f = &rack->figures;
+	if (per_cent(f->collided, f->requests) >= COLLIDED_PER_CENT_MIN &&
+	    f->page_faults * STEPS_PER_FAULT_MAX >= f->steps)
+		return;
+	fprintf(stderr,
+		"too little happened: %.1f %% of the requests collided, one fault in %.1f steps\n",
+		per_cent(f->collided, f->requests),
+		f->page_faults ? (double)f->steps / (double)f->page_faults : 0);
+	if (r->violations < REPORT_FAILURES_MAX)
+		r->failures[r->violations] = (struct failure){.set = true,
+							      .invariant = "floors",
+							      .page = -1,
+							      .text = "too little happened"};
+	r->violations++;
 }
 
 /* The sentences hold no character that JSON would want escaped: they are made of our own words and
@@ -73,7 +93,7 @@ static void print_text(const struct report *r, const struct rack *rack)
 {
 	const struct figures *f = &rack->figures;
 	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " faults done, %" PRIu64
-	       " violations, %.2f s (%.0f steps/s)\n",
+	       " violations, %.2f s (%.0f steps a second of processor time)\n",
 	       r->seeds, f->steps, f->page_faults, r->violations, r->seconds, rate(r, f));
 	printf("%u members, %u pages: %" PRIu64 " troubles injected, longest wait %.3f ms, %" PRIu64
 	       " retries (at most %" PRIu64 " of one instruction), %" PRIu64 " reads, %" PRIu64

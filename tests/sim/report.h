@@ -17,9 +17,12 @@ struct report {
 	struct failure
 		failures[REPORT_FAILURES_MAX]; /* then a run ends: more would say nothing new */
 	double seconds;
+	double cpu_seconds; /* of this process: other processes do not count */
 };
 
 void report_failure(struct report *r, const struct rack *rack);
+/* --floors: a run in which too little happened counts as a violation. */
+void report_floors(struct report *r, const struct rack *rack);
 void report_print(const struct report *r, const struct rack *rack);
 
 #endif

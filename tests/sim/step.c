@@ -42,7 +42,9 @@ static void tell_others(struct world *w, unsigned m, struct member_id lost)
 static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 {
 	struct member *mb = &w->members[m];
-	if (fx->reason == ERR_PROTOCOL)
+	if (fx->reason == ERR_PROTOCOL && mb->accuses == fx->to.v + 1)
+		; /* forge.c made it so */
+	else if (fx->reason == ERR_PROTOCOL)
 		world_fail(w, "A0", -1, "m%u says that m%u broke the protocol", m, fx->to.v);
 	else if (fx->to.v >= w->options->members || !(w->suspects & member_bit(fx->to.v)) ||
 		 fx->reason != ERR_LOST)
@@ -172,7 +174,7 @@ static void carry_on(struct world *w, unsigned m, bool may_pause)
 	if (!mb->paused)
 		keep_event_data(w, mb, false);
 	check_touched(w, m);
-	if (!mb->paused && mb->cause.type == DSM_EV_RELEASE)
+	if (!mb->paused && !mb->ended && mb->cause.type == DSM_EV_RELEASE)
 		check_release(w, m);
 }
 

@@ -110,21 +110,34 @@ void trouble_give_stale(struct world *w, unsigned m, unsigned from, const struct
 		world_fail(w, "I7", -1, "m%u did not drop a message of another epoch", m);
 }
 
-/* Faults outside the space and in a local range. */
+/* Faults outside the space and in a local range, and other events that are to be refused. */
 void trouble_odd(struct world *w, unsigned m)
 {
+	const struct dsm_range *local = &w->local[rng_below(&w->rng, WORLD_LOCALS)];
 	const uint64_t page =
-		rng_chance(&w->rng, 500)
-			? w->local.first + rng_below(&w->rng, (uint32_t)w->local.pages)
-			: w->space_pages + rng_next(&w->rng) % UINT32_MAX;
+		rng_chance(&w->rng, 500) ? local->first + rng_below(&w->rng, (uint32_t)local->pages)
+		: rng_chance(&w->rng, 500) ? w->space_pages
+					   : w->space_pages + rng_next(&w->rng) % UINT32_MAX;
 	struct dsm_event ev = {.type = DSM_EV_FAULT,
 			       .fault = {.page = {page}, .write = rng_chance(&w->rng, 500)}};
 	if (rng_chance(&w->rng, 300))
 		ev = (struct dsm_event){.type = DSM_EV_EVICT, .evict = {.page = {page}}};
+	if (rng_chance(&w->rng, 200)) /* nobody, or itself, is said to be the sender; or lost */
+		ev = (struct dsm_event){
+			.type = DSM_EV_MSG,
+			.msg = {.from = {(uint8_t)(rng_chance(&w->rng, 500) ? m
+									    : w->options->members)},
+				.msg = {.type = PAGE_GET_S, .epoch = {w->tuning.epoch}}}};
+	else if (rng_chance(&w->rng, 100))
+		ev = (struct dsm_event){.type = DSM_EV_LOST,
+					.lost = {.member = {(uint8_t)w->options->members}}};
+	else if (rng_chance(&w->rng, 100))
+		ev = (struct dsm_event){.type = DSM_EV_RELEASE, .release = {.token = UINT32_MAX}};
 	w->figures->done[SIM_EPOCH]++;
 	if (!w->members[m].ended)
 		w->members[m].odd_given++;
-	step_give(w, m, &ev, NULL);
+	const struct letter empty = {0};
+	step_give(w, m, &ev, &empty);
 	again(w, m, CLOCK_ODD, w->tuning.odd_gap);
 }
 

@@ -47,6 +47,8 @@ static void draw_loss(struct tuning *t, const struct options *o, struct rng *r)
 {
 	const bool crash = o->faults & 1 << SIM_CRASH && rng_chance(r, 400);
 	const bool cut = o->faults & 1 << SIM_PARTITION && rng_chance(r, 400);
+	if (o->faults & 1 << SIM_FORGE && o->members > 1 && rng_chance(r, 300))
+		t->forge_step = rng_between(r, 1, o->steps);
 	if (o->members < 2 || !(crash || cut))
 		return;
 	t->loss_step = rng_between(r, 1, o->steps);

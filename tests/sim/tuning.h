@@ -37,6 +37,7 @@ struct tuning {
 	uint64_t odd_gap;      /* ns between two events to be refused; 0: none */
 	uint64_t loss_step;    /* when cells die or are cut off; 0: never */
 	unsigned crashes;      /* cells that die then; 0: they are cut off */
+	uint64_t forge_step;   /* when a member sends what no rule allows; 0: never */
 	uint64_t silence;      /* ns, most after which a member takes a silent one for lost */
 	uint32_t pause;	       /* per mille of the effects before which the member stops */
 	uint64_t pause_time;   /* ns, most */

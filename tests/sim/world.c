@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/forge.h"
 #include "tests/sim/loss.h"
 #include "tests/sim/step.h"
 #include "tests/sim/trouble.h"
@@ -88,7 +89,8 @@ static void run_letter(struct world *w, const struct clock_event *ev)
 	if (!links_at(&w->links, ev->other, ev->member)->n)
 		return; /* died with its sender */
 	const struct letter letter = link_take(w, ev->other, ev->member);
-	step_letter(w, ev->other, ev->member, &letter);
+	if (!forge_letter(w, ev->other, ev->member, &letter))
+		step_letter(w, ev->other, ev->member, &letter);
 }
 
 static void dispatch(struct world *w, const struct clock_event *ev)

@@ -35,7 +35,11 @@
 #include "tests/sim/transcript.h"
 #include "tests/sim/tuning.h"
 
-enum { WORLD_NO_PAGE = 0xffff, WORLD_TOUCHED_MAX = DSM_EFFECTS_MAX + DSM_ACQUIRE_PAGES_MAX + 1 };
+enum {
+	WORLD_LOCALS = 2,
+	WORLD_NO_PAGE = 0xffff,
+	WORLD_TOUCHED_MAX = DSM_EFFECTS_MAX + DSM_ACQUIRE_PAGES_MAX + 1
+};
 
 /* What made a member take its current step; legality of its effects depends on it. */
 struct cause {
@@ -74,6 +78,7 @@ struct member {
 	/* what its counters must say in the end */
 	uint64_t stale_given;
 	uint64_t odd_given;
+	uint8_t accuses; /* whom it must say to have broken the protocol, + 1; 0: nobody */
 };
 
 struct figures {
@@ -127,7 +132,7 @@ struct world {
 	uint64_t now;	/* ns */
 	uint64_t steps; /* of this seed */
 	uint64_t space_pages;
-	struct dsm_range local;
+	struct dsm_range local[WORLD_LOCALS]; /* right behind and before the used pages */
 	struct clock clock;
 	struct links links;
 	struct oracle oracle;

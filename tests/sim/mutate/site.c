@@ -183,7 +183,7 @@ static bool begins_statement(const struct source *s, int i)
 	if (has_sign(s, i - 1, i, ends))
 		return true;
 	if (source_is(s, i - 1, ":")) /* a label's */
-		return !source_is(s, i - 3, "?");
+		return source_is(s, i - 2, "default") || source_is(s, i - 3, "case");
 	if (!source_is(s, i - 1, ")"))
 		return false;
 	const int word = s->v[i - 1].match - 1;

@@ -180,8 +180,43 @@ static void find_skipped(struct source *s)
 			skip(s, i, after_statement(s, i));
 		else if (source_is(s, i, "if") && planted(s, i + 1))
 			skip(s, i, after_statement(s, s->v[i + 1].match + 1));
+		else if (source_is(s, i, "DSM_BUG") && source_is(s, i - 1, "(") &&
+			 s->v[i - 2].kind == TOKEN_SIGN) /* (DSM_BUG(x) && ...) */
+			skip(s, i - 3, s->v[i - 1].match + 1);
 		else if (source_is(s, i, "DSM_BUG")) /* with its ! and && or || */
 			skip(s, i - (source_is(s, i - 1, "!") ? 2 : 1), s->v[i + 1].match + 1);
+	}
+}
+
+/* Is the function called, and only in what is not to be changed? Then it only asserts, too. */
+static bool only_asserts(const struct source *s, int name)
+{
+	bool used = false;
+	for (int i = 0; i < s->n; i++) {
+		if (i == name || s->v[i].length != s->v[name].length ||
+		    strncmp(s->text + s->v[i].at, s->text + s->v[name].at, s->v[i].length) != 0)
+			continue;
+		if (!s->v[i].skip)
+			return false;
+		used = true;
+	}
+	return used;
+}
+
+/* Once more for those that only these call. */
+static void find_asserting(struct source *s)
+{
+	bool found = true;
+	while (found) {
+		found = false;
+		for (int i = 0; i < s->n; i++) {
+			const int name = s->v[i].function;
+			if (name < 0 || s->v[i].skip || !is_one_of(s, i, "{") ||
+			    s->v[i - 1].match - 1 != name || !only_asserts(s, name))
+				continue;
+			skip(s, i, s->v[i].match + 1);
+			found = true;
+		}
 	}
 }
 
@@ -193,6 +228,7 @@ int source_read(struct source *out, const char *path)
 		if (!match_brackets(out)) {
 			find_functions(out);
 			find_skipped(out);
+			find_asserting(out);
 			return 0;
 		}
 	}
