@@ -56,7 +56,8 @@ static void begin(struct rack *r, struct birth *b)
 static void begin_spaces(struct rack *r)
 {
 	const struct options *o = &r->options;
-	const unsigned sides = (unsigned)rng_pick(&r->rng, 0, 0, 1, 2);
+	const unsigned drawn = (unsigned)rng_pick(&r->rng, 0, 0, 1, 2);
+	const unsigned sides = o->steps < LIFE_STEPS_MIN ? 0 : drawn;
 	const uint64_t side_steps = o->steps / 4;
 	struct birth first = {.members = o->members, .steps = o->steps - sides * side_steps};
 	for (unsigned m = 0; m < o->members; m++)

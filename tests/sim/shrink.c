@@ -16,6 +16,8 @@ static bool shorter(struct search *s, struct options o)
 {
 	bool found = false;
 	o.steps = s->best.failure.step;
+	if (!o.steps)
+		return false; /* it fails before it begins */
 	rack_init(&s->rack, &o);
 	for (uint64_t seed = 1; seed <= SEEDS_TRIED && s->steps < STEPS_TRIED; seed++) {
 		const bool clean = rack_run(&s->rack, seed, TRANSCRIPT_OFF);
