@@ -176,7 +176,10 @@ int shard_connect(struct shard *s, const char *const *peers, int timeout_ms, int
 int shard_start(struct shard *s, struct err *e)
 {
 	sigset_t all, before;
-	int rc;
+	int rc = shard_watch(s, e);
+
+	if (rc)
+		return rc;
 
 	sigfillset(&all);
 	sigdelset(&all, SIGSYS); /* of a sandbox: its handler says which call it was */

@@ -119,6 +119,8 @@ bool shard_ended(const struct shard *s);
 
 /* -- among the shard's files; on its thread -- */
 
+/* Before the thread starts: a thread that cannot hear would not hear its end either. */
+int shard_watch(struct shard *s, struct err *e);
 void *shard_thread(void *shard);
 /* One step of the core with s->event, and its effects. Not after the end. */
 void shard_step(struct shard *s);

@@ -39,7 +39,7 @@ static int watch(struct shard *s, int fd, uint32_t ready, struct err *e)
 							   : ERR_OK;
 }
 
-static int watch_all(struct shard *s, struct err *e)
+int shard_watch(struct shard *s, struct err *e)
 {
 	int rc = watch(s, s->mem_ops->fd(s->mem), READY_FAULTS, e);
 
@@ -197,7 +197,13 @@ static void arm(struct shard *s)
 		return;
 	if (!s->deadline)
 		at.it_value.tv_nsec = 1; /* 0 would disarm */
-	timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL);
+	if (timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL)) {
+		struct err e;
+
+		err_sys(&e, errno, "set the shard's timer");
+		shard_fail(s, &e);
+		return;
+	}
 	s->armed = s->deadline;
 }
 
@@ -323,12 +329,9 @@ static void ask_to_go_first(void)
 void *shard_thread(void *shard)
 {
 	struct shard *s = shard;
-	struct err e = {0};
 
 	pthread_setname_np(pthread_self(), "dsm");
 	ask_to_go_first();
-	if (watch_all(s, &e))
-		shard_fail(s, &e);
 	while (!atomic_load(&s->stop))
 		shard_round(s);
 	commands(s);

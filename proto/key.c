@@ -39,15 +39,18 @@ int key_file_read(const char *path, uint8_t key[CELL_KEY_BYTES], struct err *e)
 {
 	char text[KEY_DIGITS + 2];
 	struct stat st;
-	ssize_t len;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t len = -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), errnum;
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot read the key file %s", path);
-	if (fstat(fd, &st) != 0)
-		st.st_mode = 0;
-	len = read(fd, text, sizeof(text));
+	st.st_mode = 0;
+	if (fstat(fd, &st) == 0)
+		len = read(fd, text, sizeof(text));
+	errnum = errno;
 	close(fd);
+	if (len < 0 && errnum != EISDIR && errnum != EAGAIN)
+		return err_sys(e, errnum, "cannot read the key file %s", path);
 	if (!S_ISREG(st.st_mode) || len < 0 || !parse(text, len, key))
 		return err_set(e, ERR_INVALID, "%s is not a key file: it must hold %d hex digits",
 			       path, KEY_DIGITS);
@@ -68,6 +71,8 @@ static int write_new(const char *path, struct err *e)
 		return err_sys(e, errno, "cannot draw a key");
 	for (int i = 0; i < CELL_KEY_BYTES; i++)
 		snprintf(text + 2 * i, 4, "%02x\n", key[i]);
+	/* One left by a killed process of the same pid: in a container pids come again. */
+	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, errno, "cannot make the key file %s", path);

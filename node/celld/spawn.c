@@ -36,8 +36,12 @@ static int place(int fd, int want)
 
 static int lift(int *fd)
 {
-	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	return *fd < 0 ? -1 : 0;
+	int lifted = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+
+	if (lifted < 0)
+		return -1;
+	*fd = lifted; /* the old one is closed by exec */
+	return 0;
 }
 
 static void default_signals(void)

@@ -150,7 +150,8 @@ int vcpu_start(struct vcpu *v, struct err *e)
 	struct sigaction action = {.sa_handler = kicked};
 	int rc;
 
-	sigaction(VCPU_KICK_SIGNAL, &action, NULL);
+	if (sigaction(VCPU_KICK_SIGNAL, &action, NULL))
+		return err_sys(e, errno, "cannot handle the signal that stops a vCPU");
 	rc = start_thread(v);
 	if (rc)
 		return err_sys(e, rc, "cannot start a thread for vCPU %u", v->number);

@@ -97,7 +97,9 @@ int run_vm(struct run_vm *r, struct err *e)
 		r->tamper(&vm->memory);
 	if (!rc && r->prepare)
 		r->prepare(vm);
-	if (!rc && !(rc = vm_run(vm, e)))
+	if (!rc && (rc = vm_run(vm, e))) /* some vCPUs may run */
+		vm_end(vm, CELLULAR__END_CAUSE__END_START_FAILED, rc, "%s", e->text);
+	if (vm && (!rc || vm_stopping(vm)))
 		follow(vm, r, event);
 	if (vm && vm_halted(vm))
 		vm_close(vm);
