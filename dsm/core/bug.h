@@ -29,7 +29,8 @@
 	X(queue_is_a_stack, "home serves first who came last")                                     \
 	X(hold_ignored, "a fresh grant is given away at once")                                     \
 	X(written_page_zero, "a page that came as zeros is taken for zero when it was written")    \
-	X(loss_tells_no_device, "an acquire that waits is not told that the space ended")
+	X(loss_tells_no_device, "an acquire that waits is not told that the space ended")          \
+	X(wake_for_nothing, "a reader that wants to write is woken, and nothing else")
 
 #ifdef DSM_BUGS
 

@@ -15,7 +15,8 @@ static bool is_here(struct dsm_core *core, uint32_t page, bool write)
 {
 	if (write && dsm_holder(core, page)->state == DSM_E)
 		dsm_holder_write_silently(core, page);
-	else if (!dsm_may(dsm_holder(core, page), write))
+	else if (!dsm_may(dsm_holder(core, page), write) &&
+		 !(DSM_BUG(wake_for_nothing) && dsm_holder(core, page)->state == DSM_S))
 		return false;
 	dsm_fx(core, DSM_FX_WAKE, page);
 	return true;
