@@ -164,17 +164,23 @@ void check_release(struct world *w, unsigned m)
 	}
 }
 
-/* Everybody else may be served first, each with the longest delays there are. */
+/*
+ * Everybody else may be served first, each with the longest delays there are: it fetches its pages
+ * one by one, and keeps them for a last window that has grown until it outlasts the latest thread.
+ * And that happens again whenever a thread comes back too late, until its own window has grown.
+ */
 static uint64_t wait_bound(const struct world *w)
 {
 	const struct tuning *t = &w->tuning;
-	const uint64_t turn = 6 * (t->base + t->jitter + t->tail_delay + 10 * t->pause_time) +
-			      t->timer_delay + 100000 +
-			      64 * (uint64_t)1000 * (t->hold_us + t->acquire_us) +
-			      40 * (t->wake_least + t->wake_delay);
+	const uint64_t late = t->wake_least + t->wake_delay + 10 * t->pause_time;
+	const uint64_t hop = t->base + t->jitter + t->tail_delay + 10 * t->pause_time;
+	const uint64_t patience = tuning_patience(t);
+	const uint64_t keep = 4 * patience + 2 * late + t->acquire_us * (uint64_t)1000;
+	const uint64_t turn = t->set_pages * (6 * hop + t->timer_delay + patience) + keep + 100000;
+	const uint64_t rounds = 3 + late / patience;
+	const uint64_t others = (uint64_t)w->options->members * (t->threads + t->devices);
 	const uint64_t loss = w->doomed ? 2 * w->silence : 0;
-	return turn * w->options->members * (t->threads + t->devices + 1) * (1 + t->set_pages / 4) +
-	       loss;
+	return rounds * (1 + others) * turn + loss;
 }
 
 static void check_thread_wait(struct world *w, unsigned m, unsigned i, uint64_t bound)

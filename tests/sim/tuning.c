@@ -75,6 +75,11 @@ static void draw_trouble(struct tuning *t, const struct options *o, struct rng *
 		draw_slowness(t, r, share);
 }
 
+uint64_t tuning_patience(const struct tuning *t)
+{
+	return (uint64_t)(t->hold_us > PATIENCE_US ? t->hold_us : PATIENCE_US) * US;
+}
+
 /*
  * Some racks have threads that always come later than a plain hold lasts. Where nothing tells the
  * core that a thread could not use its pages - they are only read, or others here write them - it
@@ -82,7 +87,7 @@ static void draw_trouble(struct tuning *t, const struct options *o, struct rng *
  */
 static void draw_lateness(struct tuning *t, struct rng *r)
 {
-	const uint64_t patience = (t->hold_us > PATIENCE_US ? t->hold_us : PATIENCE_US) * US;
+	const uint64_t patience = tuning_patience(t);
 	t->wake_least = rng_pick(r, 0, 0, 0, 1, 3, 20) * patience;
 	if (t->wake_least <= 3 * patience)
 		return;

@@ -52,6 +52,9 @@ struct tuning {
 	uint32_t epoch;
 };
 
+/* ns that the core holds a page at least for a thread in trouble (R27 of dsm/PROTOCOL.md). */
+uint64_t tuning_patience(const struct tuning *t);
+
 void tuning_draw(struct tuning *out, const struct options *options, struct rng *r);
 
 #endif
