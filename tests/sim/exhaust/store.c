@@ -226,7 +226,7 @@ uint32_t store_add(struct store *s, const struct packed *p, const struct origin 
 	uint32_t *state = arena_add(&s->states, state_bytes(s));
 	struct origin *origin = arena_add(&s->origins, sizeof(*origin));
 	s->full |=
-		!state || !origin || s->n == STORE_NONE - 1 || store_bytes(s) + next > s->bytes_max;
+		!state || !origin || s->n + 1 == STORE_NONE || store_bytes(s) + next > s->bytes_max;
 	if (s->full)
 		return STORE_NONE;
 	memcpy(state, key, state_bytes(s));
