@@ -57,7 +57,8 @@ void model_open(struct exhaust *x, const struct options *options, struct world *
 	for (unsigned m = 0; m < x->members; m++) {
 		x->now[m] = EXHAUST_NOW;
 		born[m] = malloc(w->members[m].core_bytes);
-		scratch = realloc(scratch, w->members[m].core_bytes);
+		if (!scratch) /* all cores are of one size */
+			scratch = malloc(w->members[m].core_bytes);
 		if (!born[m] || !scratch)
 			abort();
 		memcpy(born[m], w->members[m].core_memory, w->members[m].core_bytes);
