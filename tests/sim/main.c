@@ -22,6 +22,7 @@
 			printf(__VA_ARGS__);                                                       \
 	} while (0)
 
+enum { SHRINK_STEPS = 3000000 };
 enum { EXIT_CLEAN = 0, EXIT_VIOLATED = 1, EXIT_USAGE = 2 };
 
 static double seconds_of(clockid_t clock)
@@ -59,7 +60,7 @@ static bool replay(struct rack *rack, uint64_t seed)
 static void show_shortest(const struct rack *rack)
 {
 	struct shrunk shortest;
-	shrink(&shortest, &rack->options, &rack->failure);
+	shrink(&shortest, &rack->options, &rack->failure, SHRINK_STEPS);
 	shrink_transcript(&shortest, stderr);
 	fprintf(stderr, "shortest: %" PRIu64 " lines, %s: ", shortest.lines,
 		shortest.failure.invariant);
@@ -131,7 +132,7 @@ static void say_shortest(const struct rack *rack, const char *bug, const struct 
 		return;
 	struct options options = rack->options;
 	options.bug = bug;
-	shrink(&shortest, &options, failure);
+	shrink(&shortest, &options, failure, SHRINK_STEPS / 10);
 	printf("%-24s shortest: %" PRIu64 " lines, %s: ", "", shortest.lines,
 	       shortest.failure.invariant);
 	shrink_command(&shortest, stdout);

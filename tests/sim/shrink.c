@@ -3,11 +3,12 @@
 
 #include <inttypes.h>
 
-enum { SEEDS_TRIED = 40, STEPS_TRIED = 300000 };
+enum { SEEDS_TRIED = 40 };
 
 struct search {
 	struct shrunk best;
-	uint64_t steps; /* spent so far */
+	uint64_t steps;	    /* spent so far ... */
+	uint64_t steps_max; /* ... of these */
 	struct rack rack;
 };
 
@@ -19,7 +20,7 @@ static bool shorter(struct search *s, struct options o)
 	if (!o.steps)
 		return false; /* it fails before it begins */
 	rack_init(&s->rack, &o);
-	for (uint64_t seed = 1; seed <= SEEDS_TRIED && s->steps < STEPS_TRIED; seed++) {
+	for (uint64_t seed = 1; seed <= SEEDS_TRIED && s->steps < s->steps_max; seed++) {
 		const bool clean = rack_run(&s->rack, seed, TRANSCRIPT_OFF);
 		s->steps += s->rack.steps;
 		if (clean || s->rack.failure.step >= s->best.failure.step)
@@ -71,13 +72,14 @@ static void count_lines(struct search *s)
 	rack_free(&s->rack);
 }
 
-void shrink(struct shrunk *out, const struct options *from, const struct failure *failure)
+void shrink(struct shrunk *out, const struct options *from, const struct failure *failure,
+	    uint64_t steps)
 {
 	static struct search s;
-	s = (struct search){.best = {.options = *from, .failure = *failure}};
+	s = (struct search){.best = {.options = *from, .failure = *failure}, .steps_max = steps};
 	bool found = true;
 	shorter(&s, *from);
-	while (found && s.steps < STEPS_TRIED) {
+	while (found && s.steps < s.steps_max) {
 		found = fewer_members(&s);
 		found |= fewer_pages(&s);
 		found |= fewer_faults(&s);

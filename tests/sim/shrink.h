@@ -19,8 +19,9 @@ struct shrunk {
 	uint64_t lines;		/* of the transcript */
 };
 
-/* from: the options `failure` came with. */
-void shrink(struct shrunk *out, const struct options *from, const struct failure *failure);
+/* from: the options `failure` came with; steps: how many may be spent. */
+void shrink(struct shrunk *out, const struct options *from, const struct failure *failure,
+	    uint64_t steps);
 
 /* The command that shows it again, without a line feed. */
 void shrink_command(const struct shrunk *s, FILE *out);
