@@ -54,7 +54,7 @@ void check_served(struct world *w, unsigned m, uint16_t page, const struct dsm_m
 void check_page(struct world *w, uint16_t page);
 void check_holder(struct world *w, unsigned m, uint16_t page);
 
-/* Member m's device released its pages: what they alone kept waiting waits no longer. */
+/* Member m got a RELEASE or a TIMER: what nothing holds any more waits no longer. */
 void check_release(struct world *w, unsigned m);
 
 /* No thread has waited too long. */

@@ -174,7 +174,8 @@ static void carry_on(struct world *w, unsigned m, bool may_pause)
 	if (!mb->paused)
 		keep_event_data(w, mb, false);
 	check_touched(w, m);
-	if (!mb->paused && !mb->ended && mb->cause.type == DSM_EV_RELEASE)
+	if (!mb->paused && !mb->ended &&
+	    (mb->cause.type == DSM_EV_RELEASE || mb->cause.type == DSM_EV_TIMER))
 		check_release(w, m);
 }
 
