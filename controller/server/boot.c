@@ -142,6 +142,7 @@ static int open_loop(struct server *s, struct err *e)
 		return err_set(e, ERR_SYS, "cannot make an event loop: %s", uv_strerror(rc));
 	uv_timer_init(&s->loop, &s->timer);
 	s->timer.data = s;
+	server_beat(s);
 	for (int i = 0; i < 2; i++) {
 		uv_signal_init(&s->loop, &s->signals[i]);
 		s->signals[i].data = s;
@@ -159,6 +160,7 @@ static void close_loop(struct server *s)
 		link_close(peer->link);
 	server_query_cancel_all(s);
 	uv_close((uv_handle_t *)&s->timer, NULL);
+	uv_close((uv_handle_t *)&s->beat, NULL);
 	uv_close((uv_handle_t *)&s->signals[0], NULL);
 	uv_close((uv_handle_t *)&s->signals[1], NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);

@@ -4,6 +4,7 @@
  * commit, sends. If a save fails, nothing is sent, and the controller stops: what it could not
  * write down it has not decided.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "controller/server/state.h"
@@ -82,23 +83,63 @@ static int save_all(struct server *s, const struct policy_orders *orders, struct
 	return ret;
 }
 
-/* ---- sends ---- */
+/* ---- time ---- */
+
+/*
+ * The policy judges cells by their silence. While this process stood still - stopped, or its
+ * machine - it could hear nobody, and what they sent meanwhile is read only after the timers that
+ * fell due. So that time does not count: deadlines go by time in which a cell could be heard.
+ */
+static uint64_t served_ms(struct server *s)
+{
+	uint64_t now = clock_ms();
+
+	if (now - s->beat_ms > SERVER_STALL_MS) {
+		log_warning("the controller stood still for %" PRIu64 " ms", now - s->beat_ms);
+		s->stood_still_ms += now - s->beat_ms - SERVER_BEAT_MS;
+	}
+	s->beat_ms = now;
+	return now - s->stood_still_ms;
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+	served_ms(timer->data);
+}
+
+void server_beat(struct server *s)
+{
+	s->beat_ms = clock_ms();
+	s->beat.data = s;
+	uv_timer_init(&s->loop, &s->beat);
+	uv_timer_start(&s->beat, on_beat, SERVER_BEAT_MS, SERVER_BEAT_MS);
+}
+
+static void arm(struct server *s, uint64_t at_ms);
 
 static void on_timer(uv_timer_t *timer)
 {
-	server_step(timer->data, &(struct policy_event){.kind = POLICY_EV_TIMER});
+	struct server *s = timer->data;
+
+	if (served_ms(s) < s->due_ms)
+		arm(s, s->due_ms);
+	else
+		server_step(s, &(struct policy_event){.kind = POLICY_EV_TIMER});
 }
 
 static void arm(struct server *s, uint64_t at_ms)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = served_ms(s);
 
+	s->due_ms = at_ms;
 	uv_timer_stop(&s->timer);
 	if (!at_ms)
 		return;
 	uv_update_time(&s->loop);
 	uv_timer_start(&s->timer, on_timer, at_ms > now ? at_ms - now : 0, 0);
 }
+
+/* ---- sends ---- */
 
 static void close_link(struct server *s, const struct policy_order *order)
 {
@@ -138,7 +179,7 @@ void server_step(struct server *s, struct policy_event *event)
 
 	if (s->stopping)
 		return;
-	event->now_ms = clock_ms();
+	event->now_ms = served_ms(s);
 	event->unix_ms = clock_unix_ms();
 	orders = policy_step(s->policy, event);
 	if (save_all(s, &orders, &e)) {

@@ -27,6 +27,8 @@ enum {
 	SERVER_PEERS_MAX = 512,
 	SERVER_REQUESTS_MAX = 64, /* of one client, unanswered */
 	SERVER_QUERIES_MAX = 256,
+	SERVER_BEAT_MS = 250,	/* how often it looks whether it stood still */
+	SERVER_STALL_MS = 1000, /* it did, if it comes so late: that time counts for nobody */
 	SERVER_QUERY_MS = 2000, /* for all cells to answer */
 	SERVER_LOAD_MS = 1000,	/* between two CellLoads */
 	SERVER_END_MS = 30000,	/* for a VM to be over after stop or kill, unless the client says
@@ -88,6 +90,10 @@ struct server {
 	uv_loop_t loop;
 	uv_signal_t signals[2];
 	uv_timer_t timer;
+	uv_timer_t beat;
+	uint64_t due_ms;	 /* what the timer waits for, in served time */
+	uint64_t beat_ms;	 /* when this process last ran, as far as it knows */
+	uint64_t stood_still_ms; /* time in which it could listen to nobody */
 	struct store *store;
 	struct policy *policy;
 	struct link_listener *listeners[SERVER_LISTEN_MAX + 1];
@@ -118,6 +124,7 @@ uint64_t server_rejected(const struct server *s);
 /* orders.c */
 void server_step(struct server *s, struct policy_event *event);
 void server_stop(struct server *s, const struct err *why); /* NULL: in order */
+void server_beat(struct server *s);			   /* time begins */
 
 /* cells.c */
 void server_cell_message(struct peer *peer, uint16_t type, const ProtobufCMessage *message);

@@ -64,6 +64,40 @@ static bool all_started(void *context)
 	return rig_fragments(context) == 3;
 }
 
+static bool cell_is_away(void *context)
+{
+	const Cellular__CtlReply *reply = rig_op(context, CELLULAR__CTL_OP__OP_CELL_LIST, NULL);
+
+	for (size_t i = 0; i < reply->n_cells; i++)
+		if (strcmp(reply->cells[i]->state, "up") != 0)
+			return true;
+	return false;
+}
+
+/* A cell's link breaks, and the controller is stopped until long after it would have given the cell
+ * up: but it was the one that could not hear. */
+static void who_stood_still_judges_nobody(void)
+{
+	server_running_vm(&r);
+	r.cells[1].faults = RIG_NO_REDIAL;
+	link_close(r.cells[1].link);
+	r.cells[1].link = NULL;
+	r.cells[1].welcome = false;
+	for (int tries = 0; !cell_is_away(&r) && tries < 500; tries++)
+		rig_spin(&r, 10);
+	CU_ASSERT(cell_is_away(&r));
+	kill(r.controller, SIGSTOP);
+	r.cells[1].faults = 0;
+	rig_spin(&r, 6000);
+	kill(r.controller, SIGCONT);
+	rig_join(&r, 1, r.cells[1].cpus, r.cells[1].memory);
+	rig_spin(&r, 1000);
+	CU_ASSERT(!cell_is_away(&r));
+	CU_ASSERT_EQUAL(rig_show(&r, "demo")->state, CELLULAR__VM_STATE__VM_RUNNING);
+	CU_ASSERT_EQUAL(rig_fragments(&r), 3);
+	rig_free(&r);
+}
+
 static void killed_while_a_vm_starts(void)
 {
 	Cellular__CtlRequest request = CELLULAR__CTL_REQUEST__INIT;
@@ -144,9 +178,9 @@ static void the_disk_is_full(void)
 int main(int argc, char **argv)
 {
 	static const struct unit_case cases[] = {
-		UNIT_CASE(killed_and_started_again),   UNIT_CASE(killed_while_a_vm_starts),
-		UNIT_CASE(ended_by_signal_vms_run_on), UNIT_CASE(fragments_nobody_knows),
-		UNIT_CASE(the_disk_is_full),
+		UNIT_CASE(killed_and_started_again),	  UNIT_CASE(killed_while_a_vm_starts),
+		UNIT_CASE(who_stood_still_judges_nobody), UNIT_CASE(ended_by_signal_vms_run_on),
+		UNIT_CASE(fragments_nobody_knows),	  UNIT_CASE(the_disk_is_full),
 	};
 
 	return server_main(argc, argv, "controller-death", cases, UNIT_COUNT(cases));
