@@ -374,6 +374,7 @@ CALL(ENOBUFS, 0, setsockopt, (int fd, int level, int name, const void *v, sockle
 CALL(ENOBUFS, 0, getsockopt, (int fd, int level, int name, void *v, socklen_t *n), (fd, level, name, v, n))
 CALL(ENOBUFS, 0, getsockname, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
 STAND_IN(pid_t, -1, EAGAIN, 0, fork, (void), ())
+CALL(EMFILE, 0, memfd_create, (const char *name, unsigned flags), (name, flags))
 CALL(EMFILE, 0, eventfd, (unsigned v, int flags), (v, flags))
 CALL(EMFILE, 0, timerfd_create, (int clock, int flags), (clock, flags))
 CALL(EINVAL, 0, timerfd_settime, (int fd, int flags, const struct itimerspec *v, struct itimerspec *old), (fd, flags, v, old))

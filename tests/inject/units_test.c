@@ -222,6 +222,7 @@ static enum sweep_outcome spawning(void *context)
 							 : wrong("its log was left");
 	close(child.control);
 	close(child.uffd);
+	close(child.flight);
 	if (waitpid(child.pid, &status, 0) != child.pid || status)
 		return wrong("the program did not run");
 	unlink(in_dir("spawn.log"));

@@ -59,7 +59,7 @@ static _Noreturn void child(body run, void *context, int out)
 
 static void in_sandbox(body run, void *context, struct outcome *o)
 {
-	int pipes[2];
+	int pipes[2] = {-1, -1};
 	size_t n = 0;
 	ssize_t got;
 	pid_t pid;
@@ -211,7 +211,7 @@ static void *forbidden_in_thread(void *context)
 /* The shard's and the vCPUs' threads block nearly all signals. */
 static int in_a_thread(void *context)
 {
-	pthread_t thread;
+	pthread_t thread = 0;
 	sigset_t all;
 
 	sigfillset(&all);
@@ -251,7 +251,7 @@ static void *nothing(void *context)
 static int allowed_calls(void *context)
 {
 	struct err e = {0};
-	pthread_t thread;
+	pthread_t thread = 0;
 	char *big = malloc(64 << 20);
 	int bad = 0, tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(1)};
@@ -335,7 +335,9 @@ static void expect_empty_root(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/root/", (int)pid);
 	dir = opendir(path);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
+	CU_ASSERT_PTR_NOT_NULL(dir);
+	if (!dir)
+		return;
 	while ((d = readdir(dir)))
 		n += strcmp(d->d_name, ".") && strcmp(d->d_name, "..");
 	closedir(dir);
@@ -405,7 +407,7 @@ static void look_at(pid_t pid)
 
 static void the_process_is_what_was_promised(void)
 {
-	int ready[2], go[2], status;
+	int ready[2] = {-1, -1}, go[2] = {-1, -1}, status = -1;
 	struct waiting w;
 	char byte;
 	pid_t pid;
