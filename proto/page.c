@@ -66,6 +66,9 @@ void page_encode(struct page_wire *w, const struct dsm_msg *msg, uint32_t sequen
 		.txn = htole32(msg->txn),
 		.sequence = htole32(sequence),
 		.acks = msg->acks,
+		.member = msg->member.v,
+		.map = htole32(msg->map),
+		.sharers = htole64(msg->sharers),
 	};
 }
 
@@ -81,6 +84,9 @@ static void unpack(const struct page_wire *w, struct dsm_msg *msg, uint32_t *byt
 		.pages = le32toh(w->pages),
 		.version = le32toh(w->page_version),
 		.txn = le32toh(w->txn),
+		.map = le32toh(w->map),
+		.member = {w->member},
+		.sharers = le64toh(w->sharers),
 	};
 	*bytes = le32toh(w->bytes);
 }
@@ -128,6 +134,13 @@ static int check_members(const struct dsm_msg *msg, uint8_t members, struct err 
 	if (msg->acks >= members)
 		return err_set(e, ERR_PROTOCOL, "%s wants %u acks of %u members",
 			       page_type_name(msg->type), msg->acks, members);
+	if (msg->member.v >= members && !member_eq(msg->member, MEMBER_NONE))
+		return err_set(e, ERR_PROTOCOL, "%s points to member %u of %u",
+			       page_type_name(msg->type), msg->member.v, members);
+	if (members < DSM_MEMBERS_MAX && msg->sharers >> members)
+		return err_set(e, ERR_PROTOCOL, "%s names sharers %#llx of %u members",
+			       page_type_name(msg->type), (unsigned long long)msg->sharers,
+			       members);
 	return ERR_OK;
 }
 

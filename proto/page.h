@@ -49,7 +49,11 @@ enum {
 	X(12, PUT_ACK, REPLY)	 /* home -> evictor: page or copy may be forgotten */              \
 	X(13, PING, LINK)	 /* lease: sent when a link was silent */                          \
 	X(14, MEMBER_LOST, LINK) /* requester field = who was lost: the space ends */              \
-	X(15, POST, LINK)	 /* bytes for the user of the space (VMM messages) */
+	X(15, POST, LINK)	 /* bytes for the user of the space (VMM messages) */              \
+	X(16, REDIRECT,                                                                            \
+	  REPLY)	     /* old home -> requester: ask `member`, home by map version `map` */  \
+	X(17, HAND, REQUEST) /* old home -> new home: a page's directory entry */                  \
+	X(18, HANDED, REQUEST) /* old home -> new home: that was all of the chunk; you are home */
 
 enum page_class { PAGE_CLASS_REQUEST, PAGE_CLASS_FORWARD, PAGE_CLASS_REPLY, PAGE_CLASS_LINK };
 
@@ -57,7 +61,7 @@ enum page_type {
 #define X(code, name, class) PAGE_##name = (code),
 	PAGE_TYPES(X)
 #undef X
-		PAGE_TYPE_LAST = PAGE_POST,
+		PAGE_TYPE_LAST = PAGE_HANDED,
 };
 
 enum page_flag {
@@ -81,6 +85,11 @@ struct dsm_msg {
 			     its own */
 	uint32_t version; /* of the page, counted at home; wraps, serial arithmetic */
 	uint32_t txn;	  /* requester's transaction: returned in GRANT and ACK, wraps */
+	uint32_t map;	  /* version of the map of homes, a chunk: how often the home moved, as the
+			     sender knows it; does not wrap */
+	struct member_id
+		member;	 /* GRANT, forwards, REDIRECT, PUT_ACK: home; HAND: owner, or none */
+	dsm_set sharers; /* HAND */
 };
 
 /* On the wire. */
@@ -99,12 +108,16 @@ struct page_wire {
 	uint32_t sequence; /* of this link and direction, from 1, +1 a message, wraps; a gap closes
 			      the link */
 	uint8_t acks;
-	uint8_t reserved[7]; /* zero */
+	uint8_t member;
+	uint8_t reserved[2]; /* zero */
+	uint32_t map;
+	uint64_t sharers;
 } __attribute__((packed));
 
-_Static_assert(sizeof(struct page_wire) == 48, "page_wire is the specification");
+_Static_assert(sizeof(struct page_wire) == 56, "page_wire is the specification");
 _Static_assert(offsetof(struct page_wire, page) == 16, "page_wire is the specification");
 _Static_assert(offsetof(struct page_wire, sequence) == 36, "page_wire is the specification");
+_Static_assert(offsetof(struct page_wire, map) == 44, "page_wire is the specification");
 
 const char *page_type_name(int type);
 enum page_class page_type_class(int type);

@@ -30,7 +30,11 @@
 	X(hold_ignored, "a fresh grant is given away at once")                                     \
 	X(written_page_zero, "a page that came as zeros is taken for zero when it was written")    \
 	X(loss_tells_no_device, "an acquire that waits is not told that the space ended")          \
-	X(wake_for_nothing, "a reader that wants to write is woken, and nothing else")
+	X(wake_for_nothing, "a reader that wants to write is woken, and nothing else")             \
+	X(handover_forgets_sharers, "a home that moves does not tell who has copies")              \
+	X(handover_loses_queue, "a home that moves drops the requests that wait")                  \
+	X(move_without_waiting, "a home moves while transactions are under way")                   \
+	X(unblock_where_asked, "UNBLOCK goes to the home that was asked, not the one that began")
 
 #ifdef DSM_BUGS
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A core's memory, its beginning, where homes are, and what it says about itself. The tables come
+ * A core's memory, its beginning, and what it says about itself. The tables come
  * last: they are address space, and only entries that are used are ever touched.
  */
 #include "dsm/core/internal.h"
@@ -10,7 +10,7 @@ enum { PAGE_ALIGN = 4096 };
 /* ---- layout ---- */
 
 struct layout {
-	size_t waiting, deferred, heap, holders, homes, total;
+	size_t waiting, deferred, heap, holders, homes, chunks, total;
 };
 
 static uint64_t chunks_of(const struct dsm_core_config *c)
@@ -44,7 +44,6 @@ static size_t place(size_t *at, size_t bytes)
 static struct layout layout_of(const struct dsm_core_config *c)
 {
 	size_t pool = (size_t)c->members * DSM_TXN_MAX;
-	uint64_t home_chunks = (chunks_of(c) + c->members - 1) / c->members;
 	struct layout l;
 	size_t at = 0;
 
@@ -53,7 +52,8 @@ static struct layout layout_of(const struct dsm_core_config *c)
 	l.deferred = place(&at, pool * sizeof(struct dsm_deferred));
 	l.heap = place(&at, pool * sizeof(uint16_t));
 	l.holders = place(&at, c->pages * sizeof(struct dsm_holder));
-	l.homes = place(&at, home_chunks * DSM_CHUNK_PAGES * sizeof(struct dsm_home));
+	l.homes = place(&at, c->pages * sizeof(struct dsm_home));
+	l.chunks = place(&at, chunks_of(c) * sizeof(struct dsm_chunk));
 	l.total = at;
 	return l;
 }
@@ -82,6 +82,7 @@ struct dsm_core *dsm_core_attach(void *memory, const struct dsm_core_config *con
 	core->heap = (void *)(base + l.heap);
 	core->holders = (void *)(base + l.holders);
 	core->homes = (void *)(base + l.homes);
+	core->chunks = (void *)(base + l.chunks);
 	return core;
 }
 
@@ -100,23 +101,6 @@ struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *confi
 		core->txn_free[i] = (uint8_t)(DSM_TXN_MAX - 1 - i);
 	core->txn_free_count = DSM_TXN_MAX;
 	return core;
-}
-
-/* ---- where a page's home is: the only place that knows ---- */
-
-struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page)
-{
-	return (struct member_id){(uint8_t)(page / DSM_CHUNK_PAGES % core->config.members)};
-}
-
-/* Entries of the chunks whose home is here lie side by side: others cost no memory. */
-struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint32_t page)
-{
-	size_t chunk = page / DSM_CHUNK_PAGES / core->config.members;
-	struct dsm_home *e = &core->homes[chunk * DSM_CHUNK_PAGES + page % DSM_CHUNK_PAGES];
-
-	dsm_touch(core, e, sizeof(*e));
-	return e;
 }
 
 bool dsm_is_local(const struct dsm_core *core, uint64_t page, uint64_t pages)
@@ -160,12 +144,15 @@ uint32_t dsm_core_pending(const struct dsm_core *core)
 bool dsm_core_dir(const struct dsm_core *core, struct gpage page, struct dsm_dir *out)
 {
 	const struct dsm_home *e;
+	uint8_t chunk_state;
 
-	if (page.v >= core->config.pages || !dsm_is_self(core, dsm_core_home(core, page)))
+	if (page.v >= core->config.pages || !dsm_home_is_here(core, (uint32_t)page.v))
 		return false;
+	chunk_state = dsm_chunk(core, (uint32_t)page.v)->state;
 	e = dsm_home_entry(core, (uint32_t)page.v);
 	*out = (struct dsm_dir){
 		.busy = e->requester != 0,
+		.stopped = chunk_state == CHUNK_FROZEN || chunk_state == CHUNK_OPENING,
 		.owner = e->owner ? (struct member_id){(uint8_t)(e->owner - 1)} : MEMBER_NONE,
 		.sharers = e->sharers,
 		.version = e->version,

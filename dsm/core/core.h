@@ -78,6 +78,8 @@ enum dsm_event_type {
 			   keep them for a while */
 	DSM_EV_RELEASE, /* ... and is done with them */
 	DSM_EV_EVICT,	/* give page back to its home: PUT (owner) or DROP (sharer) */
+	DSM_EV_MOVE,	/* let the home of page's chunk move to member `to`; ignored if home is not
+			   here, or on its way already */
 };
 
 /*
@@ -122,6 +124,10 @@ struct dsm_event {
 		struct {
 			struct gpage page;
 		} evict;
+		struct {
+			struct gpage page; /* any of the chunk */
+			struct member_id to;
+		} move;
 	};
 };
 
@@ -178,6 +184,9 @@ struct dsm_effects {
 	X(deferred, "requests held back by a hold or an acquire")                                  \
 	X(queued, "requests queued at home behind another one")                                    \
 	X(evicted, "pages or copies given back")                                                   \
+	X(redirected, "requests that found their home moved, and asked again")                     \
+	X(moved_in, "chunks whose home came here")                                                 \
+	X(moved_out, "chunks whose home went from here")                                           \
 	X(stale_epoch, "messages of another epoch, dropped")                                       \
 	X(stale_version, "messages overtaken by a newer version, dropped")                         \
 	X(refused, "messages or events that break the protocol, dropped")
@@ -209,7 +218,10 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 /* What the core knows, for tests, maps and statistics. */
 /* A page that was put and not acknowledged yet is I: it waits in a slot. */
 enum dsm_state dsm_core_state(const struct dsm_core *core, struct gpage page);
+/* The home this core would ask; others may know a newer one. */
 struct member_id dsm_core_home(const struct dsm_core *core, struct gpage page);
+/* Moves ordered here and not finished, openings included. */
+bool dsm_core_moving(const struct dsm_core *core);
 bool dsm_core_ended(const struct dsm_core *core);
 void dsm_core_stats(const struct dsm_core *core, struct dsm_core_stats *out);
 /* Transactions of this member that are not finished, with those waiting for a free one. */
@@ -220,6 +232,7 @@ bool dsm_core_collects(const struct dsm_core *core, struct gpage page);
 /* Directory entry of a page whose home is here. */
 struct dsm_dir {
 	bool busy;		/* a transaction is under way */
+	bool stopped;		/* requests wait because home is about to move, or just came */
 	struct member_id owner; /* MEMBER_NONE: never granted: all zero */
 	dsm_set sharers; /* without the owner; may hold members that dropped their copy (a superset)
 			  */

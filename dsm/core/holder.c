@@ -23,7 +23,7 @@ static bool home_agrees(const struct dsm_core *core, uint32_t page)
 {
 	const struct dsm_home *e;
 
-	if (!dsm_is_self(core, dsm_home_of(core, page)))
+	if (!dsm_home_is_here(core, page))
 		return true;
 	e = dsm_home_entry(core, page);
 	return e->requester || e->owner == core->config.self.v + 1;

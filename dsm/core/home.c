@@ -30,7 +30,9 @@ static void tell(struct dsm_core *core, const struct dsm_home *e, const struct r
 				  .acks = acks,
 				  .page = {r->page},
 				  .version = e->version,
-				  .txn = r->txn},
+				  .txn = r->txn,
+				  .map = dsm_chunk(core, r->page)->version,
+				  .member = core->config.self},
 		 DSM_SLOT_NONE);
 }
 
@@ -113,6 +115,9 @@ static void start(struct dsm_core *core, struct dsm_home *e, const struct reques
 
 	e->requester = r->from + 1;
 	e->txn = r->txn;
+	dsm_chunk(core, r->page)->busy++;
+	dsm_chunk(core, r->page)->entries += !e->used;
+	e->used = true;
 	if (!e->owner)
 		start_fresh(core, e, r);
 	else if (r->type == PAGE_UPGRADE && has_copy)
@@ -138,7 +143,7 @@ static struct dsm_waiting *waiting_take(struct dsm_core *core, uint16_t *index)
 		w = &core->waiting[*index - 1];
 		core->waiting_free = w->next;
 	} else {
-		assert(core->waiting_fresh < core->pool); /* recv_get.c counts each member's */
+		assert(core->waiting_fresh < core->pool); /* R9: each member's are counted */
 		*index = (uint16_t)++core->waiting_fresh;
 		w = &core->waiting[*index - 1];
 	}
@@ -161,7 +166,8 @@ static void enqueue(struct dsm_core *core, struct dsm_home *e, const struct requ
 		e->head = index;
 	e->tail = index;
 	e->queued++;
-	core->stats.queued++;
+	core->waits[r->from]++;
+	dsm_chunk(core, r->page)->waiting++;
 }
 
 static void dequeue(struct dsm_core *core, struct dsm_home *e, uint32_t page, struct request *r)
@@ -174,38 +180,62 @@ static void dequeue(struct dsm_core *core, struct dsm_home *e, uint32_t page, st
 	if (!e->head)
 		e->tail = 0;
 	e->queued--;
+	core->waits[r->from]--;
+	dsm_chunk(core, page)->waiting--;
 	w->next = core->waiting_free;
 	core->waiting_free = index;
 }
 
-void dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
+/* Nothing is begun for a page of a chunk whose home is not here yet, or is about to leave (R32). */
+static bool may_begin(const struct dsm_core *core, uint32_t page)
 {
-	struct dsm_home *e = dsm_home_entry(core, (uint32_t)m->page.v);
-	struct request r = {
-		.page = (uint32_t)m->page.v,
-		.type = m->type,
-		.from = from.v,
-		.txn = m->txn,
-	};
+	return dsm_home_is_here(core, page) && dsm_chunk(core, page)->state != CHUNK_FROZEN;
+}
 
-	core->open[from.v]++;
-	if (e->requester)
-		enqueue(core, e, &r);
-	else
+void dsm_home_request(struct dsm_core *core, const struct dsm_msg *m)
+{
+	uint32_t page = (uint32_t)m->page.v;
+	struct dsm_home *e = dsm_home_entry(core, page);
+	struct request r = {.page = page, .type = m->type, .from = m->requester.v, .txn = m->txn};
+
+	if (!e->requester && !e->head && may_begin(core, page)) {
 		start(core, e, &r);
+		return;
+	}
+	enqueue(core, e, &r);
+	core->stats.queued++;
+}
+
+void dsm_home_next(struct dsm_core *core, uint32_t page)
+{
+	struct dsm_home *e = dsm_home_entry(core, page);
+	struct request r;
+
+	if (!e->head || e->requester || !may_begin(core, page))
+		return;
+	dequeue(core, e, page, &r);
+	start(core, e, &r);
 }
 
 void dsm_home_done(struct dsm_core *core, uint32_t page)
 {
 	struct dsm_home *e = dsm_home_entry(core, page);
-	struct request r;
 
-	core->open[e->requester - 1]--;
 	e->requester = 0;
+	dsm_chunk(core, page)->busy--;
 	if (DSM_BUG(home_forgets_queue))
 		e->head = e->tail = e->queued = 0;
+	dsm_home_next(core, page);
+}
+
+bool dsm_home_unqueue(struct dsm_core *core, uint32_t page, struct dsm_msg *m)
+{
+	struct dsm_home *e = dsm_home_entry(core, page);
+	struct request r;
+
 	if (!e->head)
-		return;
+		return false;
 	dequeue(core, e, page, &r);
-	start(core, e, &r);
+	*m = (struct dsm_msg){.type = r.type, .requester = {r.from}, .page = {page}, .txn = r.txn};
+	return true;
 }

@@ -2,7 +2,8 @@
 /*
  * The inside of the coherence core. Files, in the order in which a fault passes through them:
  *
- *	core.c        memory, init, homes, queries
+ *	core.c        memory, init, queries
+ *	map.c         where homes are
  *	step.c        dispatch of events and messages, order of a step, end of the space
  *	fx.c          effects, messages out, the queue of messages to ourselves
  *	local.c       what this member wants: faults and evictions
@@ -15,6 +16,8 @@
  *	recv_fetch.c  at the holder: FETCH_S, FETCH_X, INVALIDATE
  *	recv_grant.c  at the requester: GRANT, ACK
  *	recv_put.c    eviction: PUT and DROP at home, PUT_ACK at the evictor
+ *	move.c        the home of a chunk moves: freeze, hand over, open
+ *	recv_move.c   at the new home: HAND, HANDED; at the requester: REDIRECT
  *	hold.c        requests held back for a bounded time
  *	holder.c      states of a page here: legal moves, what each state guarantees
  *	journal.c     the last events and the state they began from, for a replay
@@ -60,10 +63,40 @@ struct dsm_home {
 	uint32_t txn;	     /* busy: the requester's transaction */
 	uint8_t owner;	     /* member + 1; 0: nobody, the page is all zero */
 	uint8_t requester;   /* busy: on whose behalf, member + 1; 0: idle */
+	bool used;	     /* the page was granted once: the entry goes along when home moves */
 	uint16_t head, tail; /* requests that wait, index + 1 into the pool; 0: none */
 	uint16_t queued;
 };
 _Static_assert(sizeof(struct dsm_home) <= 32, "one home entry a page");
+
+/* The home of a chunk as this member knows it (map.c), and what happens to it here (move.c). All
+ * zero: where it was at first, and settled. */
+struct dsm_chunk {
+	uint32_t version; /* how often the home moved; does not wrap */
+	uint32_t next;	  /* in the line of those to be moved, or opened: chunk + 1; 0: last */
+	uint16_t busy;	  /* home is here: transactions under way */
+	uint16_t entries; /* that are used, here */
+	uint16_t waiting; /* requests, here */
+	uint8_t home;	  /* member + 1; 0: where it was at first */
+	uint8_t state;	  /* enum dsm_chunk_state */
+	uint8_t to;	  /* MOVING, FROZEN: member that is to be its home */
+	uint8_t giver;	  /* COMING: member + 1 that sends the entries; 0: none came yet */
+};
+_Static_assert(sizeof(struct dsm_chunk) <= 20, "one map entry a chunk");
+
+struct dsm_line {
+	uint32_t head, tail; /* chunk + 1; 0: empty */
+};
+
+/* A home that is being handed over: one at a time. */
+struct dsm_handover {
+	bool active;
+	struct member_id to;
+	uint32_t chunk;
+	uint32_t version; /* of the map, after it */
+	uint16_t at;	  /* next page of the chunk */
+	bool entry_sent;  /* of that page; its queue follows */
+};
 
 /* A request that waits at home: at most DSM_TXN_MAX a member (R9). */
 struct dsm_waiting {
@@ -97,7 +130,9 @@ struct dsm_txn {
 	bool remote;   /* another member took part */
 	uint32_t page;
 	uint32_t id;
-	uint32_t version; /* of the GRANT; of the PUT */
+	uint32_t version;      /* of the GRANT; of the PUT */
+	struct member_id home; /* that was asked; that began the transaction (R32) */
+	uint32_t map;	       /* ... by this version of the map */
 	dsm_set acked;
 };
 
@@ -165,17 +200,24 @@ struct dsm_core {
 	struct dsm_thread thread[DSM_THREADS_MAX]; /* the first `threads` are used */
 	uint32_t threads;
 
-	uint8_t open[DSM_MEMBERS_MAX]; /* home: requests of each member, under way or waiting */
-	uint32_t pool;		       /* entries of waiting and of deferred: members * K */
-	uint16_t waiting_free;	       /* index + 1 */
-	uint32_t waiting_fresh;	       /* entries from here on were never used */
-	uint32_t deferred_count;       /* heap[0 .. count) are in use, the rest names free ones */
+	struct dsm_line moving;	 /* chunks whose home is to move; the first is frozen */
+	struct dsm_line opening; /* chunks whose home came here, with requests to begin */
+	uint16_t opening_at;	 /* next page of the first of them */
+	struct dsm_handover handover;
+	uint32_t walked; /* pages looked at in this step for moves */
+
+	uint8_t waits[DSM_MEMBERS_MAX]; /* home: requests of each member that wait */
+	uint32_t pool;			/* entries of waiting and of deferred: members * K */
+	uint16_t waiting_free;		/* index + 1 */
+	uint32_t waiting_fresh;		/* entries from here on were never used */
+	uint32_t deferred_count;	/* heap[0 .. count) are in use, the rest names free ones */
 
 	struct dsm_waiting *waiting;
 	struct dsm_deferred *deferred;
 	uint16_t *heap;
 	struct dsm_holder *holders;
 	struct dsm_home *homes;
+	struct dsm_chunk *chunks;
 };
 
 static inline bool dsm_is_self(const struct dsm_core *core, struct member_id m)
@@ -211,6 +253,22 @@ static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page
 	return h;
 }
 
+static inline struct dsm_chunk *dsm_chunk(const struct dsm_core *core, uint32_t page)
+{
+	struct dsm_chunk *c = &core->chunks[page / DSM_CHUNK_PAGES];
+
+	dsm_touch(core, c, sizeof(*c));
+	return c;
+}
+
+static inline struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint32_t page)
+{
+	struct dsm_home *e = &core->homes[page];
+
+	dsm_touch(core, e, sizeof(*e));
+	return e;
+}
+
 /* ---- core.c ---- */
 
 /* Bytes of a core's memory before its tables; 0: config is out of range. */
@@ -218,11 +276,37 @@ size_t dsm_core_fixed_bytes(const struct dsm_core_config *config);
 /* Sets the pointers of a core that lies in `memory`; config is in range. */
 struct dsm_core *dsm_core_attach(void *memory, const struct dsm_core_config *config);
 
-struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
-/* Only for pages whose home is here. */
-struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint32_t page);
 /* Does the range touch a local range? */
 bool dsm_is_local(const struct dsm_core *core, uint64_t page, uint64_t pages);
+
+/* ---- map.c ---- */
+
+enum dsm_chunk_state {
+	CHUNK_SETTLED, /* home is where the table says */
+	CHUNK_COMING,  /* ... here, but entries are still to come from the old home */
+	CHUNK_OPENING, /* ... here; requests that waited are begun one after the other */
+	CHUNK_MOVING,  /* ... here, and is to move when those before it have moved */
+	CHUNK_FROZEN,  /* ... here, and moves: nothing is begun, what is under way ends */
+};
+
+/* Where a message to the home of a page has come. */
+enum dsm_address {
+	ADDRESS_HERE,	   /* home is here, with its entries */
+	ADDRESS_SOON,	   /* home will be here */
+	ADDRESS_ELSEWHERE, /* it is no longer here */
+	ADDRESS_WRONG,	   /* the sender cannot believe that */
+};
+
+/* The member to ask. The only function that knows. */
+struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
+/* Home is here, with its entries. */
+bool dsm_home_is_here(const struct dsm_core *core, uint32_t page);
+/* For a message that was sent to us when its sender knew version `map`. */
+enum dsm_address dsm_address_of(const struct dsm_core *core, uint32_t page, uint32_t map);
+/* Home is, or was, at `home` with version `map`. False: that cannot be (R32). */
+bool dsm_map_learn(struct dsm_core *core, uint32_t page, struct member_id home, uint32_t map);
+/* A member says as home, or for home, that it is `home` by this version: is it? Learns. */
+bool dsm_map_confirm(struct dsm_core *core, uint32_t page, struct member_id home, uint32_t map);
 
 /* ---- step.c ---- */
 
@@ -277,6 +361,8 @@ struct dsm_txn *dsm_txn_of(struct dsm_core *core, uint32_t page);
 struct dsm_txn *dsm_txn_take(struct dsm_core *core, uint32_t page, uint8_t type);
 void dsm_txn_move(struct dsm_core *core, struct dsm_txn *t, enum dsm_txn_state to);
 uint16_t dsm_txn_slot(const struct dsm_core *core, const struct dsm_txn *t);
+/* Home has moved: asks the one we know now. */
+void dsm_txn_ask_again(struct dsm_core *core, struct dsm_txn *t);
 /* Sees to it that this right will come; what is under way for the page already counts. */
 void dsm_want(struct dsm_core *core, uint32_t page, bool write);
 void dsm_backlog_run(struct dsm_core *core);
@@ -332,10 +418,25 @@ uint64_t dsm_hold_next(const struct dsm_core *core);
 
 /* ---- home.c ---- */
 
-/* Begins the request, or queues it behind the one under way. */
-void dsm_home_request(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
+/* Begins the request, or queues it. */
+void dsm_home_request(struct dsm_core *core, const struct dsm_msg *msg);
 /* The transaction is over: the next in the queue begins. */
 void dsm_home_done(struct dsm_core *core, uint32_t page);
+/* Begins the first request that waits, if there is one and the entry is idle. */
+void dsm_home_next(struct dsm_core *core, uint32_t page);
+/* Takes the first request that waits out of the queue, as the message it was. False: none. */
+bool dsm_home_unqueue(struct dsm_core *core, uint32_t page, struct dsm_msg *msg);
+
+/* ---- move.c ---- */
+
+void dsm_move_event(struct dsm_core *core, const struct dsm_event *event);
+/* Goes on with moves and openings, as far as the budget allows. */
+void dsm_moves_run(struct dsm_core *core);
+/* Is there something that only the budget kept from being done? */
+bool dsm_moves_unfinished(const struct dsm_core *core);
+/* The entries of a chunk are all here. */
+void dsm_move_arrived(struct dsm_core *core, uint32_t chunk);
+uint32_t dsm_chunk_pages(const struct dsm_core *core, uint32_t chunk);
 
 /* ---- local.c ---- */
 
@@ -358,6 +459,11 @@ dsm_recv_fn dsm_recv_ack;
 dsm_recv_fn dsm_recv_put;
 dsm_recv_fn dsm_recv_drop;
 dsm_recv_fn dsm_recv_put_ack;
+dsm_recv_fn dsm_recv_hand;
+dsm_recv_fn dsm_recv_handed;
+dsm_recv_fn dsm_recv_redirect;
+/* May this come from the old home of a chunk whose home moves here? */
+bool dsm_hand_good(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
 /* What a held-back request does when its time has come. */
 void dsm_serve(struct dsm_core *core, const struct dsm_msg *msg);
 

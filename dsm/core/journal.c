@@ -36,7 +36,7 @@ struct half {
 
 struct dsm_journal {
 	uint64_t magic;
-	uint32_t core_size, entry_size, holder_size, home_size; /* of this build's structs */
+	uint32_t core_size, entry_size, holder_size, home_size, chunk_size; /* of this build */
 	uint32_t events;
 	uint32_t current; /* half */
 	uint64_t fixed;	  /* bytes of the core's memory before its tables */
@@ -132,6 +132,7 @@ void dsm_core_record(struct dsm_core *core, void *memory, uint32_t events)
 	j->entry_size = sizeof(struct dsm_journal_entry);
 	j->holder_size = sizeof(struct dsm_holder);
 	j->home_size = sizeof(struct dsm_home);
+	j->chunk_size = sizeof(struct dsm_chunk);
 	j->events = events;
 	j->fixed = dsm_core_fixed_bytes(&core->config);
 	j->core_bytes = dsm_core_bytes(&core->config);
@@ -227,7 +228,9 @@ static uint64_t mix_message(uint64_t digest, const struct dsm_msg *m)
 				     (uint64_t)m->requester.v << 8 | m->acks);
 	digest = mix(digest, (uint64_t)m->epoch.v << 32 | m->pages);
 	digest = mix(digest, m->page.v);
-	return mix(digest, (uint64_t)m->version << 32 | m->txn);
+	digest = mix(digest, (uint64_t)m->version << 32 | m->txn);
+	digest = mix(digest, (uint64_t)m->map << 8 | m->member.v);
+	return mix(digest, m->sharers);
 }
 
 uint64_t dsm_effects_digest(const struct dsm_effects *effects)
@@ -283,7 +286,8 @@ const struct dsm_journal *dsm_journal_open(const void *memory, size_t bytes, con
 	*why = "it was recorded by another version";
 	if (j->core_size != sizeof(struct dsm_core) ||
 	    j->entry_size != sizeof(struct dsm_journal_entry) ||
-	    j->holder_size != sizeof(struct dsm_holder) || j->home_size != sizeof(struct dsm_home))
+	    j->holder_size != sizeof(struct dsm_holder) ||
+	    j->home_size != sizeof(struct dsm_home) || j->chunk_size != sizeof(struct dsm_chunk))
 		return NULL;
 	*why = "it is damaged";
 	if (!dsm_journal_bytes(&j->config, j->events) ||

@@ -53,7 +53,8 @@ static void drop_copy(struct dsm_core *core, uint32_t page)
 		 (struct dsm_msg){.type = PAGE_DROP,
 				  .requester = core->config.self,
 				  .page = {page},
-				  .version = dsm_holder(core, page)->version},
+				  .version = dsm_holder(core, page)->version,
+				  .map = dsm_chunk(core, page)->version},
 		 DSM_SLOT_NONE);
 	core->stats.evicted++;
 }
@@ -70,6 +71,7 @@ static void put_page(struct dsm_core *core, uint32_t page)
 	slot = dsm_txn_slot(core, t);
 	t->flags = PAGE_FLAG_OWNER | (h->zero ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
 	t->version = h->version;
+	t->home = dsm_home_of(core, page);
 	if (h->state == DSM_M)
 		dsm_fx(core, DSM_FX_PROTECT, page);
 	if (!h->zero)
@@ -77,13 +79,14 @@ static void put_page(struct dsm_core *core, uint32_t page)
 	dsm_fx(core, DSM_FX_UNMAP, page);
 	dsm_holder_move(core, page, DSM_I);
 	dsm_txn_move(core, t, TXN_PUT_HELD);
-	dsm_send(core, dsm_home_of(core, page),
+	dsm_send(core, t->home,
 		 (struct dsm_msg){.type = PAGE_PUT,
 				  .flags = t->flags,
 				  .requester = core->config.self,
 				  .page = {page},
 				  .txn = t->id,
-				  .version = t->version},
+				  .version = t->version,
+				  .map = dsm_chunk(core, page)->version},
 		 slot);
 	core->stats.evicted++;
 }

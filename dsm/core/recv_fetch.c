@@ -20,7 +20,9 @@ static void send_grant(struct dsm_core *core, const struct dsm_msg *m, uint8_t f
 				  .acks = m->acks,
 				  .page = m->page,
 				  .version = m->version,
-				  .txn = m->txn},
+				  .txn = m->txn,
+				  .map = m->map,
+				  .member = m->member},
 		 slot);
 	core->stats.fetch_served++;
 }

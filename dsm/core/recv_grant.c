@@ -59,12 +59,13 @@ static void complete(struct dsm_core *core, struct dsm_txn *t, enum dsm_source s
 	dsm_holder_move(core, page, granted_state(t->flags));
 	if (h->collected)
 		dsm_collections_join(core, page); /* R26 */
-	dsm_send(core, dsm_home_of(core, page),
+	dsm_send(core, t->home,
 		 (struct dsm_msg){.type = PAGE_UNBLOCK,
 				  .requester = core->config.self,
 				  .page = {page},
 				  .version = t->version,
-				  .txn = t->id},
+				  .txn = t->id,
+				  .map = dsm_chunk(core, page)->version},
 		 DSM_SLOT_NONE);
 	if (!DSM_BUG(grant_wakes_nobody))
 		dsm_fx(core, DSM_FX_WAKE, page);
@@ -100,6 +101,10 @@ bool dsm_recv_grant(struct dsm_core *core, struct member_id from, const struct d
 		return false; /* nobody asked */
 	if (!answer_good(dsm_holder(core, page), t, m))
 		return false;
+	if (!dsm_map_confirm(core, page, m->member, m->map))
+		return false;
+	if (!DSM_BUG(unblock_where_asked))
+		t->home = m->member; /* R32: our request may have been handed on */
 	t->flags = m->flags;
 	t->acks = m->acks;
 	t->version = m->version;

@@ -3,9 +3,16 @@
  * Eviction. At home: a sharer dropped its copy (DROP), an owner gives the page back (PUT). At the
  * evictor: home has it, or will not have it (PUT_ACK). A PUT is taken only by an idle entry whose
  * owner is the sender (R22); whatever it crossed, the page waits in the sender's slot until home
- * has spoken.
+ * has spoken. Both count only at the home they were sent to, before it moved: a home that it came
+ * back to may know newer things of the sender (R32, C11).
  */
 #include "dsm/core/internal.h"
+
+/* Sent to the home as it was before a move. */
+static bool stale_map(const struct dsm_core *core, const struct dsm_msg *m)
+{
+	return m->map != dsm_chunk(core, (uint32_t)m->page.v)->version;
+}
 
 /* ---- DROP ---- */
 
@@ -14,7 +21,14 @@
 bool dsm_recv_drop(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
 {
 	struct dsm_home *e = dsm_home_entry(core, (uint32_t)m->page.v);
+	enum dsm_address where = dsm_address_of(core, (uint32_t)m->page.v, m->map);
 
+	if (where == ADDRESS_WRONG)
+		return false;
+	if (where != ADDRESS_HERE || stale_map(core, m)) {
+		core->stats.stale_version++;
+		return true;
+	}
 	if (e->owner == from.v + 1 || e->requester == from.v + 1)
 		return false; /* it reads nothing it could drop */
 	e->sharers &= ~dsm_bit(from.v);
@@ -44,17 +58,30 @@ static void take_page(struct dsm_core *core, struct dsm_home *e, const struct ds
 	dsm_holder_move(core, page, e->sharers ? DSM_O : DSM_E);
 }
 
+/* Nobody is served or waits, and we ask for nothing: a request of ours may be under way to where
+ * home was before. */
+static bool is_idle(struct dsm_core *core, const struct dsm_home *e, const struct dsm_msg *m)
+{
+	return !e->requester && !e->head && !dsm_txn_of(core, (uint32_t)m->page.v);
+}
+
 bool dsm_recv_put(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
 {
 	struct dsm_home *e = dsm_home_entry(core, (uint32_t)m->page.v);
 	uint8_t what = m->flags & (PAGE_FLAG_DATA | PAGE_FLAG_ZERO);
+	enum dsm_address where = dsm_address_of(core, (uint32_t)m->page.v, m->map);
 	bool take;
 
+	if (where == ADDRESS_WRONG)
+		return false;
 	if (!(m->flags & PAGE_FLAG_OWNER) || !what || what == (PAGE_FLAG_DATA | PAGE_FLAG_ZERO))
 		return false;
-	if (e->requester == from.v + 1 || dsm_is_self(core, from))
+	if (dsm_is_self(core, from))
+		return false;
+	if (where == ADDRESS_HERE && e->requester == from.v + 1)
 		return false; /* who asks for the page does not give it back */
-	take = !e->requester && e->owner == from.v + 1 && e->version == m->version;
+	take = where == ADDRESS_HERE && !stale_map(core, m) && is_idle(core, e, m) &&
+	       e->owner == from.v + 1 && e->version == m->version;
 	if (DSM_BUG(stale_put_accepted) && !e->requester &&
 	    dsm_holder(core, (uint32_t)m->page.v)->state == DSM_I)
 		take = true;
@@ -68,7 +95,9 @@ bool dsm_recv_put(struct dsm_core *core, struct member_id from, const struct dsm
 				  .requester = from,
 				  .page = m->page,
 				  .version = m->version,
-				  .txn = m->txn},
+				  .txn = m->txn,
+				  .map = dsm_chunk(core, (uint32_t)m->page.v)->version,
+				  .member = dsm_home_of(core, (uint32_t)m->page.v)},
 		 DSM_SLOT_NONE);
 	return true;
 }
@@ -96,8 +125,9 @@ bool dsm_recv_put_ack(struct dsm_core *core, struct member_id from, const struct
 	bool refused = m->flags & PAGE_FLAG_OWNER;
 	bool held;
 
-	(void)from;
 	if (!t || (t->state != TXN_PUT_HELD && t->state != TXN_PUT_GONE) || t->id != m->txn)
+		return false;
+	if (!member_eq(t->home, from) || !dsm_map_learn(core, page, m->member, m->map))
 		return false;
 	held = t->state == TXN_PUT_HELD;
 	if (!held && !refused && !DSM_BUG(stale_put_accepted))

@@ -10,7 +10,12 @@
 
 /* ---- messages ---- */
 
-enum rule_where { AT_HOME, FROM_HOME, AT_REQUESTER, PUT_ACKED };
+enum rule_where {
+	AT_HOME,      /* from the member it names; whether home is here, its handler asks */
+	REQUESTED,    /* the same, or from the old home, for the member it names */
+	FROM_HOME,    /* for somebody else; home is the sender */
+	AT_REQUESTER, /* for us */
+};
 
 struct rule {
 	dsm_recv_fn *recv;
@@ -20,9 +25,9 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-	[PAGE_GET_S] = {dsm_recv_get, AT_HOME, 0, false},
-	[PAGE_GET_X] = {dsm_recv_get, AT_HOME, 0, false},
-	[PAGE_UPGRADE] = {dsm_recv_get, AT_HOME, 0, false},
+	[PAGE_GET_S] = {dsm_recv_get, REQUESTED, 0, false},
+	[PAGE_GET_X] = {dsm_recv_get, REQUESTED, 0, false},
+	[PAGE_UPGRADE] = {dsm_recv_get, REQUESTED, 0, false},
 	[PAGE_PUT] = {dsm_recv_put, AT_HOME, PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_OWNER,
 		      false},
 	[PAGE_DROP] = {dsm_recv_drop, AT_HOME, 0, false},
@@ -33,24 +38,25 @@ static const struct rule rules[] = {
 			PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER, true},
 	[PAGE_ACK] = {dsm_recv_ack, AT_REQUESTER, 0, false},
 	[PAGE_UNBLOCK] = {dsm_recv_unblock, AT_HOME, 0, false},
-	[PAGE_PUT_ACK] = {dsm_recv_put_ack, PUT_ACKED, PAGE_FLAG_OWNER, false},
+	[PAGE_PUT_ACK] = {dsm_recv_put_ack, AT_REQUESTER, PAGE_FLAG_OWNER, false},
+	[PAGE_HAND] = {dsm_recv_hand, AT_HOME, 0, false},
+	[PAGE_HANDED] = {dsm_recv_handed, AT_HOME, 0, false},
+	[PAGE_REDIRECT] = {dsm_recv_redirect, AT_REQUESTER, 0, false},
 };
 
 /* R2: does a message of this kind go from there to here? */
 static bool way_good(const struct dsm_core *core, const struct rule *r, struct member_id from,
 		     const struct dsm_msg *m)
 {
-	struct member_id home = dsm_home_of(core, (uint32_t)m->page.v);
-
 	switch (r->where) {
 	case AT_HOME:
-		return dsm_is_self(core, home) && member_eq(m->requester, from);
+		return member_eq(m->requester, from);
+	case REQUESTED:
+		return true;
 	case FROM_HOME:
-		return member_eq(from, home) && !dsm_is_self(core, m->requester);
+		return !dsm_is_self(core, m->requester) && member_eq(m->member, from);
 	case AT_REQUESTER:
 		return dsm_is_self(core, m->requester);
-	case PUT_ACKED:
-		return member_eq(from, home) && dsm_is_self(core, m->requester);
 	}
 	return false;
 }
@@ -60,8 +66,10 @@ static bool message_good(const struct dsm_core *core, struct member_id from,
 {
 	const struct rule *r = &rules[m->type];
 
-	if (m->page.v >= core->config.pages || m->pages != 1 || dsm_is_local(core, m->page.v, 1))
-		return false; /* R2, R31 */
+	if (m->page.v >= core->config.pages || m->pages != 1)
+		return false; /* R2 */
+	if (m->type != PAGE_HANDED && dsm_is_local(core, m->page.v, 1))
+		return false; /* R31 */
 	if (m->requester.v >= core->config.members || (m->flags & ~r->flags))
 		return false;
 	if (m->acks && (!r->acks || m->acks >= core->config.members))
@@ -71,7 +79,12 @@ static bool message_good(const struct dsm_core *core, struct member_id from,
 
 static void deliver(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
 {
-	if (!message_good(core, from, m) || !rules[m->type].recv(core, from, m))
+	const struct rule *r = &rules[m->type];
+	bool good = message_good(core, from, m);
+
+	if (good && r->where == FROM_HOME)
+		good = dsm_map_confirm(core, (uint32_t)m->page.v, from, m->map); /* R32 */
+	if (!good || !r->recv(core, from, m))
 		dsm_violation(core, core->blame);
 }
 
@@ -186,6 +199,9 @@ static void dispatch(struct dsm_core *core, const struct dsm_event *ev)
 	case DSM_EV_EVICT:
 		dsm_evict_event(core, ev);
 		return;
+	case DSM_EV_MOVE:
+		dsm_move_event(core, ev);
+		return;
 	}
 	core->stats.refused++;
 }
@@ -195,6 +211,7 @@ static void dispatch(struct dsm_core *core, const struct dsm_event *ev)
 static void catch_up(struct dsm_core *core)
 {
 	dsm_hold_expire(core);
+	dsm_moves_run(core);
 	do {
 		dsm_collections_run(core);
 		dsm_backlog_run(core);
@@ -203,7 +220,9 @@ static void catch_up(struct dsm_core *core)
 
 static uint64_t next_deadline(const struct dsm_core *core)
 {
-	bool unfinished = core->collections_dirty || (core->backlog_count && core->txn_free_count);
+	bool unfinished = core->collections_dirty ||
+			  (core->backlog_count && core->txn_free_count) ||
+			  dsm_moves_unfinished(core);
 
 	return unfinished ? core->now : dsm_hold_next(core);
 }
@@ -242,4 +261,5 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 	if (core->journal)
 		dsm_journal_effects(core);
 	core->out = NULL;
+	core->walked = 0;
 }

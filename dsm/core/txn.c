@@ -88,24 +88,38 @@ static uint8_t request_type(const struct dsm_holder *h, bool write)
 	return h->state == DSM_I ? PAGE_GET_X : PAGE_UPGRADE; /* R8: S and O have the data */
 }
 
+static void send_request(struct dsm_core *core, struct dsm_txn *t)
+{
+	t->home = dsm_home_of(core, t->page);
+	t->map = dsm_chunk(core, t->page)->version;
+	t->remote |= !dsm_is_self(core, t->home);
+	dsm_send(core, t->home,
+		 (struct dsm_msg){.type = t->type,
+				  .requester = core->config.self,
+				  .page = {t->page},
+				  .txn = t->id,
+				  .version = dsm_holder(core, t->page)->version,
+				  .map = t->map},
+		 DSM_SLOT_NONE);
+}
+
 /* A transaction is free, none is under way for the page, and the right is not there. */
 static void ask(struct dsm_core *core, uint32_t page, bool write)
 {
 	struct dsm_holder *h = dsm_holder(core, page);
 	uint8_t type = request_type(h, write);
 	struct dsm_txn *t = dsm_txn_take(core, page, type);
-	struct member_id home = dsm_home_of(core, page);
 
 	dsm_txn_move(core, t, TXN_ASKED);
-	t->remote = !dsm_is_self(core, home);
-	dsm_send(core, home,
-		 (struct dsm_msg){.type = type,
-				  .requester = core->config.self,
-				  .page = {page},
-				  .txn = t->id,
-				  .version = h->version},
-		 DSM_SLOT_NONE);
+	send_request(core, t);
 	dsm_drain(core);
+}
+
+/* R32: with the right we lack by now. */
+void dsm_txn_ask_again(struct dsm_core *core, struct dsm_txn *t)
+{
+	t->type = request_type(dsm_holder(core, t->page), t->type != PAGE_GET_S);
+	send_request(core, t);
 }
 
 /* ---- the backlog ---- */

@@ -16,6 +16,8 @@ static void check(const struct dsm_msg *m, uint32_t bytes, uint8_t members, uint
 	assert(m->type >= 1 && m->type <= PAGE_TYPE_LAST);
 	assert(m->requester.v < members || m->type == PAGE_PING || m->type == PAGE_POST);
 	assert(m->acks < members);
+	assert(m->member.v < members || member_eq(m->member, MEMBER_NONE));
+	assert(members == DSM_MEMBERS_MAX || !(m->sharers >> members));
 	assert(!has_page || (m->pages >= 1 && m->pages <= PAGE_RUN_MAX));
 	assert(!has_page || (m->page.v < pages && m->page.v + m->pages <= pages));
 	assert(!(m->flags & PAGE_FLAG_DATA) || bytes == m->pages * DSM_PAGE_SIZE);

@@ -70,17 +70,30 @@ static void check_owner(struct world *w, uint16_t page, unsigned owner, dsm_set 
 			   dsm_state_name(state));
 }
 
+/* Somebody stopped within a step and still has to do something about the page: an answer that is on
+ * its way, though no letter yet. */
+static bool unfinished(const struct world *w, uint16_t page)
+{
+	for (dsm_set set = w->paused; set; set &= set - 1) {
+		const struct member *mb = &w->members[__builtin_ctzll(set)];
+		for (uint32_t i = mb->fx_next; i < mb->fx->n; i++)
+			if (mb->fx->v[i].type == DSM_FX_SEND &&
+			    mb->fx->v[i].msg.page.v == w->space_page[page])
+				return true;
+	}
+	return false;
+}
+
 static void check_directory(struct world *w, uint16_t page)
 {
 	struct book *b = &w->books[page];
 	struct dsm_dir dir;
 	const dsm_set loose = b->unsettled | w->paused | w->dead | w->ended | w->suspects;
-	if ((w->paused | w->dead | w->ended) & member_bit(b->home))
+	const unsigned home = world_home(w, page);
+	if (home == WORLD_NO_HOME || (w->paused | w->dead | w->ended) & member_bit(home) ||
+	    unfinished(w, page))
 		return;
-	if (!dsm_core_dir(w->members[b->home].core, (struct gpage){w->space_page[page]}, &dir)) {
-		world_fail(w, "I2", page, "home m%u denies to be home", b->home);
-		return;
-	}
+	dsm_core_dir(w->members[home].core, (struct gpage){w->space_page[page]}, &dir);
 	if (b->version_known && serial_after(b->version, dir.version))
 		world_fail(w, "I2", page, "the version went back from %u to %u", b->version,
 			   dir.version);
@@ -88,7 +101,7 @@ static void check_directory(struct world *w, uint16_t page)
 	b->version_known = true;
 	if (dir.busy)
 		return;
-	if (dir.queued)
+	if (dir.queued && !dir.stopped)
 		world_fail(w, "I5", page, "%u requests wait behind nothing", dir.queued);
 	const dsm_set owner = dir.owner.v < w->options->members ? member_bit(dir.owner.v) : 0;
 	const dsm_set holders = b->present & ~loose;
@@ -118,30 +131,39 @@ static void check_kept(struct world *w, uint16_t page)
 		world_fail(w, "I4", page, "the last write, %" PRIu64 ", is nowhere any more", last);
 }
 
-void check_queued(struct world *w, uint16_t page, unsigned from)
+void check_queued(struct world *w, unsigned m, uint16_t page, unsigned from)
 {
 	struct book *b = &w->books[page];
-	if (b->queued < DSM_MEMBERS_MAX)
-		b->queue[b->queued++] = (uint8_t)from;
+	if (m == from || b->queued == DSM_MEMBERS_MAX)
+		return;
+	b->queue[b->queued].at = (uint8_t)m;
+	b->queue[b->queued++].from = (uint8_t)from;
 }
 
-/* What home sends for somebody shows that it is his turn. Requests of home's own threads are not
- * seen; they change no order among the others. */
+static bool tells_of_a_turn(int type)
+{
+	return type != PAGE_PUT_ACK && type != PAGE_ACK;
+}
+
+/* What home sends for somebody shows that it is his turn, at this home or to go on to the next one.
+ * Requests of home's own threads are not seen; they change no order among the others. Who is
+ * redirected had no turn. */
 void check_served(struct world *w, unsigned m, uint16_t page, const struct dsm_msg *msg)
 {
 	struct book *b = &w->books[page];
-	unsigned at = 0;
-	if (m != b->home || msg->type == PAGE_PUT_ACK || msg->type == PAGE_ACK)
-		return;
-	while (at < b->queued && b->queue[at] != msg->requester.v)
+	unsigned at = 0, before = b->queued;
+	while (at < b->queued && (b->queue[at].at != m || b->queue[at].from != msg->requester.v)) {
+		if (b->queue[at].at == m && before == b->queued)
+			before = at;
 		at++;
-	if (at == b->queued)
+	}
+	if (at == b->queued || !tells_of_a_turn(msg->type))
 		return; /* seen before */
-	if (at)
+	if (before < at && msg->type != PAGE_REDIRECT)
 		world_fail(w, "I10", page, "home serves m%u before m%u, who came first",
-			   msg->requester.v, b->queue[0]);
+			   msg->requester.v, b->queue[before].from);
 	b->queued--;
-	memmove(&b->queue[at], &b->queue[at + 1], b->queued - at);
+	memmove(&b->queue[at], &b->queue[at + 1], (b->queued - at) * sizeof(b->queue[0]));
 }
 
 void check_page(struct world *w, uint16_t page)
@@ -230,6 +252,8 @@ static void rest_member(struct world *w, unsigned m)
 	if (dsm_core_pending(mb->core))
 		world_fail(w, "I5", -1, "m%u still has %u transactions", m,
 			   dsm_core_pending(mb->core));
+	if (dsm_core_moving(mb->core))
+		world_fail(w, "I5", -1, "m%u moves a home for ever", m);
 	dsm_core_stats(mb->core, &stats);
 	if (stats.stale_epoch != mb->stale_given)
 		world_fail(w, "I7", -1,
@@ -245,10 +269,17 @@ static void rest_page(struct world *w, uint16_t page)
 {
 	const struct book *b = &w->books[page];
 	struct dsm_dir dir;
+	unsigned homes = 0;
+	for (unsigned m = 0; m < w->options->members; m++)
+		homes += world_is_home(w, m, page);
+	if (homes != 1)
+		world_fail(w, "I2", page, "%u members say they are its home", homes);
 	if (b->unsettled)
 		world_fail(w, "I5", page, "messages are under way although the clock is empty");
-	if (!dsm_core_dir(w->members[b->home].core, (struct gpage){w->space_page[page]}, &dir))
+	if (w->failure.set)
 		return;
+	dsm_core_dir(w->members[world_home(w, page)].core, (struct gpage){w->space_page[page]},
+		     &dir);
 	if (dir.busy || dir.queued)
 		world_fail(w, "I5", page, "the directory is busy for ever (%u queued)", dir.queued);
 	const uint64_t last = oracle_read(&w->oracle, page);

@@ -30,15 +30,17 @@ struct world;
 struct book {
 	dsm_set present;   /* members whose memory maps it */
 	dsm_set writable;  /* ... for writing */
-	dsm_set unsettled; /* members with messages about it to or from its home under way */
+	dsm_set unsettled; /* members with messages about it under way, home excepted */
 	uint16_t *letters; /* of each member: how many */
 	uint64_t kept_value;
 	uint32_t kept;	  /* slots and messages under way with kept_value in them */
 	uint32_t version; /* last seen in the directory */
 	bool version_known;
-	uint8_t home;
-	/* Requests of others that reached home and were not served yet, in their order. */
-	uint8_t queue[DSM_MEMBERS_MAX];
+	uint8_t home; /* when it was last looked for: world_home */
+	/* Requests of others that reached a home and were not served yet, in their order. */
+	struct {
+		uint8_t at, from;
+	} queue[DSM_MEMBERS_MAX];
 	uint8_t queued;
 };
 
@@ -47,8 +49,8 @@ struct book {
 void book_keep(struct book *b, uint64_t value, uint64_t last_write);
 void book_forget(struct book *b, uint64_t value);
 
-/* Home got a request of member `from`, or member m (home?) sends a message on behalf of one. */
-void check_queued(struct world *w, uint16_t page, unsigned from);
+/* Member m got a request of member `from`, or sends a message on behalf of one. */
+void check_queued(struct world *w, unsigned m, uint16_t page, unsigned from);
 void check_served(struct world *w, unsigned m, uint16_t page, const struct dsm_msg *msg);
 
 void check_page(struct world *w, uint16_t page);

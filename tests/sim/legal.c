@@ -4,6 +4,13 @@
 
 #include "tests/sim/world.h"
 
+/* A home that moves sends what it knows when it may, and requests in the name of who waits. */
+static bool hands_over(unsigned m, const struct dsm_msg *msg)
+{
+	return msg->type == PAGE_HAND || msg->type == PAGE_HANDED ||
+	       (page_type_class(msg->type) == PAGE_CLASS_REQUEST && msg->requester.v != m);
+}
+
 /*
  * A request causes forwards and replies, a forward only replies. A reply ends a transaction; what
  * waited for that may begin then. Other pages do not count: any step may also do what has become
@@ -18,22 +25,28 @@ static bool class_allowed(const struct world *w, unsigned m, const struct dsm_ms
 	if (sent == PAGE_CLASS_LINK)
 		return cause->type == DSM_EV_LOST ||
 		       (cause->type == DSM_EV_MSG && cause->msg_class == PAGE_CLASS_LINK);
-	if (cause->type != DSM_EV_MSG || cause->page != world_page(w, msg->page))
+	if (hands_over(m, msg) || cause->type != DSM_EV_MSG ||
+	    cause->page != world_page(w, msg->page))
 		return true;
+	if (cause->msg_class == PAGE_CLASS_REQUEST && !world_is_home(w, m, cause->page))
+		return true; /* it was redirected, at most; what else is done was due */
 	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_REQUEST)
 		return device_waits(w, m, cause->page) || dsm_core_collects(mb->core, msg->page);
 	return cause->msg_class == PAGE_CLASS_REPLY || sent > cause->msg_class;
 }
 
-/* Requests and UNBLOCK go to the home of the page; forwards and PUT_ACK come from there. */
+/* Requests go to the home that the sender knows, UNBLOCK to the one there is; forwards come from
+ * it, all others go to the requester. */
 static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effect *fx)
 {
-	const struct book *b = &w->books[world_page(w, fx->msg.page)];
 	const uint8_t type = fx->msg.type;
-	if (page_type_class(type) == PAGE_CLASS_REQUEST || type == PAGE_UNBLOCK)
-		return fx->to.v == b->home;
-	if (page_type_class(type) == PAGE_CLASS_FORWARD || type == PAGE_PUT_ACK)
-		return m == b->home;
+	const uint16_t page = world_page(w, fx->msg.page);
+	if (page_type_class(type) == PAGE_CLASS_REQUEST)
+		return fx->to.v == dsm_core_home(w->members[m].core, fx->msg.page).v;
+	if (type == PAGE_UNBLOCK)
+		return world_is_home(w, fx->to.v, page);
+	if (page_type_class(type) == PAGE_CLASS_FORWARD)
+		return world_is_home(w, m, page);
 	return fx->to.v == fx->msg.requester.v;
 }
 
@@ -55,7 +68,8 @@ static const char *send_fault(const struct world *w, unsigned m, const struct ds
 	if (msg->type == PAGE_MEMBER_LOST)
 		return w->suspects & member_bit(msg->requester.v) ? NULL
 								  : "about a loss that never was";
-	if (msg->pages != 1 || world_page(w, msg->page) == WORLD_NO_PAGE)
+	if (msg->pages != 1 ||
+	    (msg->type != PAGE_HANDED && world_page(w, msg->page) == WORLD_NO_PAGE))
 		return "about pages nobody asked for";
 	if (!class_allowed(w, m, msg))
 		return "of a class its cause does not allow";

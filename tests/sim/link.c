@@ -93,32 +93,63 @@ static uint64_t draw_arrival(struct world *w, const struct link *link)
 	return arrival;
 }
 
-/* Keeps the account of letters and data under way, a page and a pair (home, other). */
-static void account(struct world *w, unsigned from, unsigned to, const struct letter *letter,
-		    int by)
+/* Whose copy, or whose being home, a letter about the page may be about to change. Who puts a page
+ * may have become its home meanwhile. */
+static dsm_set loosened(struct world *w, unsigned from, unsigned to, const struct dsm_msg *msg)
 {
-	uint16_t page = world_page(w, letter->msg.page);
+	const uint16_t page = world_page(w, msg->page);
+	if (page == WORLD_NO_PAGE)
+		return 0;
+	const unsigned home = world_home(w, page);
+	const dsm_set both = member_bit(from) | member_bit(to);
+	const bool put = msg->type == PAGE_PUT || msg->type == PAGE_PUT_ACK;
+	return (home == WORLD_NO_HOME ? both : both & ~member_bit(home)) |
+	       (put ? member_bit(msg->requester.v) : 0);
+}
+
+static void account_data(struct world *w, const struct letter *letter, int by)
+{
+	const uint16_t page = world_page(w, letter->msg.page);
+	if (page == WORLD_NO_PAGE || !(letter->msg.flags & PAGE_FLAG_DATA))
+		return;
+	if (by > 0)
+		book_keep(&w->books[page], letter->data, oracle_read(&w->oracle, page));
+	else
+		book_forget(&w->books[page], letter->data);
+}
+
+/* Who waits for an answer to a letter that is lost stays loose to the end. */
+static void account_loose(struct world *w, const struct letter *letter, int by)
+{
+	const uint16_t page = world_page(w, letter->msg.page);
 	if (page == WORLD_NO_PAGE)
 		return;
 	struct book *b = &w->books[page];
-	if (letter->msg.flags & PAGE_FLAG_DATA && by > 0)
-		book_keep(b, letter->data, oracle_read(&w->oracle, page));
-	else if (letter->msg.flags & PAGE_FLAG_DATA)
-		book_forget(b, letter->data);
-	unsigned other = from == b->home ? to : from;
-	if (from != b->home && to != b->home)
-		return;
-	b->letters[other] = (uint16_t)(b->letters[other] + by);
-	b->unsettled = b->letters[other] ? b->unsettled | member_bit(other)
-					 : b->unsettled & ~member_bit(other);
+	for (dsm_set set = letter->loose; set; set &= set - 1) {
+		const unsigned m = (unsigned)__builtin_ctzll(set);
+		b->letters[m] = (uint16_t)(b->letters[m] + by);
+		b->unsettled = b->letters[m] ? b->unsettled | member_bit(m)
+					     : b->unsettled & ~member_bit(m);
+	}
+}
+
+/* Keeps the account of letters and data under way of a page. */
+static void account(struct world *w, const struct letter *letter, int by)
+{
+	account_data(w, letter, by);
+	account_loose(w, letter, by);
 }
 
 void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg *msg,
 	       uint64_t data)
 {
 	struct link *link = links_at(&w->links, from, to);
-	struct letter letter = {.msg = *msg, .data = data, .arrival = draw_arrival(w, link)};
+	struct letter letter = {.msg = *msg,
+				.data = data,
+				.arrival = draw_arrival(w, link),
+				.loose = loosened(w, from, to, msg)};
 	if (link->cut || w->dead & member_bit(to)) {
+		account_loose(w, &letter, 1);
 		loss_stray(w, from, to, &letter);
 		return;
 	}
@@ -132,7 +163,7 @@ void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg
 		w->links.longest = link->n;
 	link->sample = letter;
 	link->used = true;
-	account(w, from, to, &letter, 1);
+	account(w, &letter, 1);
 	if (link->n == 1)
 		schedule(w, from, to);
 }
@@ -143,7 +174,7 @@ struct letter link_take(struct world *w, unsigned from, unsigned to)
 	struct letter letter = *letter_at(link, 0);
 	link->head = (link->head + 1) & (link->room - 1);
 	link->n--;
-	account(w, from, to, &letter, -1);
+	account(w, &letter, -1);
 	schedule(w, from, to);
 	return letter;
 }
@@ -155,7 +186,7 @@ void link_cut(struct world *w, unsigned from, unsigned to)
 	if (link->cut)
 		return;
 	for (uint32_t i = keep; i < link->n; i++) {
-		account(w, from, to, letter_at(link, i), -1);
+		account_data(w, letter_at(link, i), -1);
 		loss_stray(w, from, to, letter_at(link, i));
 	}
 	link->n = keep;
@@ -168,6 +199,6 @@ void link_drain(struct world *w, unsigned from, unsigned to)
 {
 	struct link *link = links_at(&w->links, from, to);
 	for (uint32_t i = 0; i < link->n; i++)
-		account(w, from, to, letter_at(link, i), -1);
+		account_data(w, letter_at(link, i), -1);
 	link->n = 0;
 }

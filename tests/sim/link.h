@@ -18,6 +18,7 @@ struct letter {
 	struct dsm_msg msg;
 	uint64_t data;	  /* content, if the message has flag DATA */
 	uint64_t arrival; /* ns */
+	dsm_set loose;	  /* members that cannot be compared with the directory until it is there */
 };
 
 struct link {

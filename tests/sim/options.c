@@ -28,6 +28,7 @@ enum {
 	OPT_EXHAUST,
 	OPT_LOSSES,
 	OPT_ACQUIRES,
+	OPT_MOVES,
 	OPT_MEMORY,
 	OPT_SAME_HOME,
 	OPT_CHECK_REDUCTIONS
@@ -68,6 +69,7 @@ void options_usage(void)
 	     "  --exhaust       instead of seeds: every state that can be reached\n"
 	     "  --losses N      exhaust: members that may be lost (0)\n"
 	     "  --acquires N    exhaust: devices that may acquire all pages at a time (0)\n"
+	     "  --moves N       exhaust: how often the home of each chunk may move (0)\n"
 	     "  --same-home     exhaust: two pages have one home\n"
 	     "  --memory-mib N  exhaust: most memory for states (2048)\n"
 	     "  --check-reductions  exhaust: step every state with and without reductions\n"
@@ -167,6 +169,10 @@ static int take(struct options *out, int option, const char *name, char *value)
 		good = number(value, 0, DSM_MEMBERS_MAX, &n);
 		out->acquires = (unsigned)n;
 		break;
+	case OPT_MOVES:
+		good = number(value, 0, 100, &n);
+		out->moves = (unsigned)n;
+		break;
 	case OPT_MEMORY:
 		good = number(value, 1, 1 << 20, &n);
 		out->memory_mib = (unsigned)n;
@@ -208,6 +214,7 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"exhaust", no_argument, NULL, OPT_EXHAUST},
 		{"losses", required_argument, NULL, OPT_LOSSES},
 		{"acquires", required_argument, NULL, OPT_ACQUIRES},
+		{"moves", required_argument, NULL, OPT_MOVES},
 		{"memory-mib", required_argument, NULL, OPT_MEMORY},
 		{"same-home", no_argument, NULL, OPT_SAME_HOME},
 		{"check-reductions", no_argument, NULL, OPT_CHECK_REDUCTIONS},

@@ -19,7 +19,9 @@
 	X(SLOW, slow, "members stop between two effects, threads and timers come late")            \
 	X(PARTITION, partition,                                                                    \
 	  "members cannot reach others, in one way or both, and learn it late or from others")     \
-	X(FORGE, forge, "a member sends what no rule allows, once: the space must end and say who")
+	X(FORGE, forge,                                                                            \
+	  "a member sends what no rule allows, once: the space must end and say who")              \
+	X(MOVE, move, "homes of chunks move")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,
@@ -44,6 +46,7 @@ struct options {
 	bool exhaust;	       /* every state instead of seeds (exhaust/exhaust.h) */
 	unsigned losses;       /* exhaust: members that may be lost */
 	unsigned acquires;     /* exhaust: devices that may acquire at a time */
+	unsigned moves;	       /* exhaust: how often a home may move */
 	unsigned memory_mib;   /* exhaust: most memory for states */
 	bool same_home;	       /* exhaust: two pages have one home */
 	bool check_reductions; /* exhaust: put them to the test at each transition */

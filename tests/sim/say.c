@@ -21,8 +21,8 @@ const char *say_effect_name(int type)
 const char *say_event_name(int type)
 {
 	static const char *const names[] = {"fault",   "message", "timer", "lost",
-					    "acquire", "release", "evict"};
-	return type >= 0 && type <= DSM_EV_EVICT ? names[type] : "?";
+					    "acquire", "release", "evict", "move"};
+	return type >= 0 && type <= DSM_EV_MOVE ? names[type] : "?";
 }
 
 static void say_map(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
@@ -43,10 +43,11 @@ void say_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_eff
 	switch (fx->type) {
 	case DSM_FX_SEND:
 		world_say(w,
-			  "%12" PRIu64
-			  "          m%u -> m%u %s p%d for m%u flags %#x acks %u version %u txn %u",
+			  "%12" PRIu64 "          m%u -> m%u %s p%d for m%u flags %#x acks %u "
+			  "version %u txn %u map %u m%u",
 			  w->now, m, fx->to.v, page_type_name(msg->type), (int16_t)page,
-			  msg->requester.v, msg->flags, msg->acks, msg->version, msg->txn);
+			  msg->requester.v, msg->flags, msg->acks, msg->version, msg->txn, msg->map,
+			  msg->member.v);
 		break;
 	case DSM_FX_TIMER:
 		world_say(w, "%12" PRIu64 "          m%u TIMER %" PRIu64, w->now, m, fx->deadline);
@@ -77,11 +78,11 @@ static void say_message(struct world *w, unsigned m, const struct dsm_event *eve
 	const struct dsm_msg *msg = &event->msg.msg;
 	world_say(w,
 		  "%12" PRIu64 " %8" PRIu64
-		  " m%u <- m%u %s p%d for m%u flags %#x acks %u version %u txn %u data %" PRIu64
-		  "%s",
+		  " m%u <- m%u %s p%d for m%u flags %#x acks %u version %u txn %u map %u m%u data "
+		  "%" PRIu64 "%s",
 		  w->now, w->steps, m, event->msg.from.v, page_type_name(msg->type),
 		  (int16_t)world_page(w, msg->page), msg->requester.v, msg->flags, msg->acks,
-		  msg->version, msg->txn, data,
+		  msg->version, msg->txn, msg->map, msg->member.v, data,
 		  msg->epoch.v == w->tuning.epoch ? "" : " of another epoch");
 }
 

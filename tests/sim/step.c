@@ -89,7 +89,8 @@ static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_ef
 static bool has_page(const struct dsm_effect *fx)
 {
 	return fx->type != DSM_FX_TIMER && fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST &&
-	       !(fx->type == DSM_FX_SEND && fx->msg.type == PAGE_MEMBER_LOST);
+	       !(fx->type == DSM_FX_SEND &&
+		 (fx->msg.type == PAGE_MEMBER_LOST || fx->msg.type == PAGE_HANDED));
 }
 
 static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
@@ -220,6 +221,9 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 	case DSM_EV_EVICT:
 		note_page(w, mb, event->evict.page);
 		break;
+	case DSM_EV_MOVE:
+		note_page(w, mb, event->move.page);
+		break;
 	case DSM_EV_TIMER:
 	case DSM_EV_LOST:
 	case DSM_EV_RELEASE:
@@ -278,7 +282,7 @@ void step_letter(struct world *w, unsigned from, unsigned to, const struct lette
 		w->members[to].memory.frames[world_page(w, letter->msg.page)].asked_for = true;
 	if (letter->msg.type == PAGE_GET_S || letter->msg.type == PAGE_GET_X ||
 	    letter->msg.type == PAGE_UPGRADE)
-		check_queued(w, world_page(w, letter->msg.page), from);
+		check_queued(w, to, world_page(w, letter->msg.page), letter->msg.requester.v);
 	struct dsm_event ev = {.type = DSM_EV_MSG,
 			       .msg = {.from = {(uint8_t)from}, .msg = letter->msg}};
 	step_give(w, to, &ev, letter);

@@ -6,7 +6,7 @@
 #include "tests/sim/step.h"
 #include "tests/sim/world.h"
 
-enum { STORM_MAX = 100 };
+enum { STORM_MAX = 100, MOVE_TRIES = 4 };
 
 static void again(struct world *w, unsigned m, enum clock_kind kind, uint64_t gap)
 {
@@ -22,6 +22,7 @@ void trouble_start(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members; m++) {
 		again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+		again(w, m, CLOCK_MOVE, w->tuning.move_gap);
 		again(w, m, CLOCK_STORM, w->tuning.storm_gap);
 		again(w, m, CLOCK_STALE, w->tuning.stale_gap);
 		again(w, m, CLOCK_ODD, w->tuning.odd_gap);
@@ -43,6 +44,22 @@ void trouble_evict(struct world *w, unsigned m)
 {
 	evict(w, m, thread_draw_page(w));
 	again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+}
+
+/* Mostly of a chunk whose home is here; sometimes of another, or to where it is already: nothing
+ * may come of that. */
+void trouble_move(struct world *w, unsigned m)
+{
+	uint16_t page = thread_draw_page(w);
+	for (unsigned tries = 0; tries < MOVE_TRIES && !world_is_home(w, m, page); tries++)
+		page = thread_draw_page(w);
+	struct dsm_event ev = {
+		.type = DSM_EV_MOVE,
+		.move = {.page = {w->space_page[page]},
+			 .to = {(uint8_t)rng_below(&w->rng, w->options->members)}},
+	};
+	step_give(w, m, &ev, NULL);
+	again(w, m, CLOCK_MOVE, w->tuning.move_gap);
 }
 
 /* Fault messages whose threads were woken long ago, and evictions among them: more of them than a

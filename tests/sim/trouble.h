@@ -8,7 +8,8 @@ struct clock_event;
 struct letter;
 struct world;
 
-void trouble_start(struct world *w);		 /* begins, or begins again after a rest */
+void trouble_start(struct world *w); /* begins, or begins again after a rest */
+void trouble_move(struct world *w, unsigned m);
 void trouble_evict(struct world *w, unsigned m); /* CLOCK_EVICT */
 void trouble_stale(struct world *w, unsigned m); /* CLOCK_STALE */
 /* Member m, not stopped within a step, gets a message of another epoch. Nothing may come of it. */

@@ -66,6 +66,8 @@ static void draw_trouble(struct tuning *t, const struct options *o, struct rng *
 	t->rests = (unsigned)rng_pick(r, 1, 2, 4);
 	if (o->faults & 1 << SIM_EVICT)
 		t->evict_gap = rng_pick(r, 0, 10, 50, 200, 1000) * US * share;
+	if (o->faults & 1 << SIM_MOVE)
+		t->move_gap = rng_pick(r, 0, 100, 300, 1000, 5000) * US * share;
 	if (o->faults & 1 << SIM_EPOCH) {
 		t->stale_gap = rng_pick(r, 0, 100, 1000) * US * share;
 		t->odd_gap = rng_pick(r, 0, 1000) * US * share;
@@ -102,6 +104,9 @@ void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
 	draw_load(out, o, r);
 	draw_network(out, o, r);
 	draw_trouble(out, o, r);
+	/* While homes move, what is forged may be what an honest member with an old map sends. */
+	if (out->forge_step)
+		out->move_gap = 0;
 	out->hold_us = (uint32_t)rng_pick(r, 0, 0, 10, 50, 200, 1000);
 	if (o->hold_us >= 0)
 		out->hold_us = (uint32_t)o->hold_us;

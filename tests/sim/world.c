@@ -53,6 +53,26 @@ uint16_t world_page(const struct world *w, struct gpage page)
 	return WORLD_NO_PAGE;
 }
 
+bool world_is_home(const struct world *w, unsigned m, uint16_t page)
+{
+	struct dsm_dir dir;
+	return dsm_core_dir(w->members[m].core, (struct gpage){w->space_page[page]}, &dir);
+}
+
+unsigned world_home(struct world *w, uint16_t page)
+{
+	struct book *b = &w->books[page];
+	if (world_is_home(w, b->home, page))
+		return b->home;
+	for (unsigned m = 0; m < w->options->members; m++) {
+		if (!world_is_home(w, m, page))
+			continue;
+		b->home = (uint8_t)m;
+		return m;
+	}
+	return WORLD_NO_HOME;
+}
+
 /* ---- one event ---- */
 
 /* Things the engine thread of a member does wait while it is slow; its other threads go on. */
@@ -126,6 +146,9 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 		break;
 	case CLOCK_EVICT:
 		trouble_evict(w, m);
+		break;
+	case CLOCK_MOVE:
+		trouble_move(w, m);
 		break;
 	case CLOCK_STALE:
 		trouble_stale(w, m);
@@ -255,6 +278,8 @@ void world_gather(struct world *w)
 		w->figures->collided += stats.queued;
 		w->figures->held_back += stats.deferred;
 		w->figures->stale_version += stats.stale_version;
+		w->figures->redirected += stats.redirected;
+		w->figures->done[SIM_MOVE] += stats.moved_out;
 	}
 	w->figures->steps += w->steps;
 }

@@ -38,6 +38,7 @@
 enum {
 	WORLD_LOCALS = 2,
 	WORLD_NO_PAGE = 0xffff,
+	WORLD_NO_HOME = 0xff,
 	WORLD_TOUCHED_MAX = DSM_EFFECTS_MAX + DSM_ACQUIRE_PAGES_MAX + 1
 };
 
@@ -97,6 +98,7 @@ struct figures {
 	uint64_t retire_max;		/* ns, longest time of one */
 	uint64_t retries_max;		/* of one instruction */
 	uint64_t stale_version;		/* messages overtaken by a newer version */
+	uint64_t redirected;		/* requests that found their home moved */
 	uint64_t worlds;		/* lives of spaces */
 	uint64_t again;			/* ... that followed one that had ended */
 	uint64_t zombies;		/* messages of an ended life that came into another one */
@@ -184,6 +186,11 @@ void world_fail(struct world *w, const char *invariant, int page, const char *fm
 
 /* Used page of a page of the space; WORLD_NO_PAGE if it is not one of ours. */
 uint16_t world_page(const struct world *w, struct gpage page);
+
+/* Does m's core say that it is the home of a page? */
+bool world_is_home(const struct world *w, unsigned m, uint16_t page);
+/* The member whose core says so; WORLD_NO_HOME: none, it is on its way. */
+unsigned world_home(struct world *w, uint16_t page);
 
 static inline uint64_t member_bit(unsigned m)
 {

@@ -208,7 +208,7 @@ static void version_at(struct versions *v, uint32_t *at)
 static bool version_counts(int type)
 {
 	return type == PAGE_PUT || type == PAGE_GRANT || type == PAGE_FETCH_S ||
-	       type == PAGE_FETCH_X || type == PAGE_INVALIDATE;
+	       type == PAGE_FETCH_X || type == PAGE_INVALIDATE || type == PAGE_HAND;
 }
 
 static void version_of_letter(const struct exhaust *x, struct exhaust_image *i, struct dsm_msg *m,
@@ -263,21 +263,42 @@ static void close_gaps(struct versions *v)
 	}
 }
 
+/* A member that is home, or got the entry and is about to be. */
+static bool has_entry(const struct exhaust *x, const struct exhaust_image *i, unsigned m,
+		      unsigned p)
+{
+	const struct dsm_chunk *c = &i->member[m].chunk[p];
+	const unsigned first = x->w->space_page[p] / DSM_CHUNK_PAGES % x->members;
+	if (i->member[m].dead || i->member[m].ended || (c->home ? c->home - 1u : first) != m)
+		return false;
+	return c->state != CHUNK_COMING || i->member[m].home[p].used;
+}
+
+/* Where a home that knew is lost, versions may go back: the space ends. */
+static void versions_of_homes(const struct exhaust *x, struct exhaust_image *i, struct versions *v)
+{
+	const unsigned p = v->page;
+	bool lost = false;
+	for (unsigned m = 0; m < x->members; m++) {
+		lost |= i->member[m].dead || i->member[m].ended;
+		if (has_entry(x, i, m, p))
+			version_at(v, &i->member[m].home[p].version);
+	}
+	if (lost && (!v->n || x->options->moves)) {
+		i->page[p].version = 0;
+		i->page[p].version_known = false;
+	} else if (i->page[p].version_known) {
+		version_at(v, &i->page[p].version);
+	}
+}
+
 static void versions(const struct exhaust *x, struct exhaust_image *i)
 {
 	struct versions v;
 	for (unsigned p = 0; p < x->pages; p++) {
-		const unsigned home = x->w->books[p].home;
 		v.page = p;
 		v.n = 0;
-		if (i->member[home].dead || i->member[home].ended) {
-			i->page[p].version = 0;
-			i->page[p].version_known = false;
-		} else {
-			version_at(&v, &i->member[home].home[p].version);
-			if (i->page[p].version_known)
-				version_at(&v, &i->page[p].version);
-		}
+		versions_of_homes(x, i, &v);
 		for (unsigned m = 0; m < x->members; m++)
 			versions_of_member(&v, &i->member[m]);
 		each_letter(x, i, version_of_letter, &v);
@@ -394,7 +415,8 @@ static void id_of_letter(const struct exhaust *x, struct exhaust_image *i, struc
 			 void *arg)
 {
 	(void)i;
-	if (m->type == PAGE_DROP || m->type == PAGE_MEMBER_LOST)
+	if (m->type == PAGE_DROP || m->type == PAGE_HAND || m->type == PAGE_HANDED ||
+	    m->type == PAGE_MEMBER_LOST)
 		m->txn = 0;
 	else if (m->requester.v < x->members)
 		new_id(arg, m->requester.v, &m->txn);

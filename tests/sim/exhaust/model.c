@@ -83,11 +83,6 @@ uint8_t model_page(const struct exhaust *x, uint64_t space_page)
 	return page == WORLD_NO_PAGE ? 0 : (uint8_t)page;
 }
 
-static bool home_is(const struct exhaust *x, unsigned m, unsigned page)
-{
-	return x->w->books[page].home == m;
-}
-
 /* ---- taking it down ---- */
 
 static void capture_core(const struct exhaust *x, unsigned m, struct exhaust_member *out)
@@ -101,10 +96,8 @@ static void capture_core(const struct exhaust *x, unsigned m, struct exhaust_mem
 	for (unsigned p = 0; p < x->pages; p++) {
 		const uint32_t page = (uint32_t)x->w->space_page[p];
 		out->holder[p] = core->holders[page];
-		if (home_is(x, m, p))
-			out->home[p] = *dsm_home_entry(core, page);
-		else
-			memset(&out->home[p], 0, sizeof(out->home[p]));
+		out->home[p] = core->homes[page];
+		out->chunk[p] = core->chunks[page / DSM_CHUNK_PAGES];
 	}
 }
 
@@ -132,6 +125,7 @@ static void capture_letters(const struct exhaust *x, unsigned from, unsigned to,
 	for (uint32_t i = 0; i < link->n; i++) {
 		out->letter[from][to][i] = link->ring[(link->head + i) & (link->room - 1)];
 		out->letter[from][to][i].arrival = 0;
+		out->letter[from][to][i].loose = 0; /* link_send sets it again */
 	}
 }
 
@@ -164,8 +158,8 @@ static void install_core(struct exhaust *x, unsigned m, const struct exhaust_mem
 	for (unsigned p = 0; p < x->pages; p++) {
 		const uint32_t page = (uint32_t)x->w->space_page[p];
 		core->holders[page] = from->holder[p];
-		if (home_is(x, m, p))
-			*dsm_home_entry(core, page) = from->home[p];
+		core->homes[page] = from->home[p];
+		core->chunks[page / DSM_CHUNK_PAGES] = from->chunk[p];
 	}
 }
 
@@ -271,9 +265,10 @@ static void forget_parts(const struct exhaust *x, unsigned m, uint8_t *memory)
 		const uint32_t page = (uint32_t)x->w->space_page[p];
 		memset(memory + ((const uint8_t *)&core->holders[page] - base), 0,
 		       sizeof(struct dsm_holder));
-		if (home_is(x, m, p))
-			memset(memory + ((const uint8_t *)dsm_home_entry(core, page) - base), 0,
-			       sizeof(struct dsm_home));
+		memset(memory + ((const uint8_t *)&core->homes[page] - base), 0,
+		       sizeof(struct dsm_home));
+		memset(memory + ((const uint8_t *)&core->chunks[page / DSM_CHUNK_PAGES] - base), 0,
+		       sizeof(struct dsm_chunk));
 	}
 }
 

@@ -47,7 +47,8 @@ struct exhaust_member {
 	struct dsm_deferred deferred[EXHAUST_PAGES_MAX];
 	uint16_t heap[EXHAUST_PAGES_MAX];
 	struct dsm_holder holder[EXHAUST_PAGES_MAX];
-	struct dsm_home home[EXHAUST_PAGES_MAX]; /* zero where home is elsewhere */
+	struct dsm_home home[EXHAUST_PAGES_MAX];   /* zero where home is elsewhere */
+	struct dsm_chunk chunk[EXHAUST_PAGES_MAX]; /* of each page */
 	struct frame frame[EXHAUST_PAGES_MAX];
 	struct slot slot[EXHAUST_PAGES_MAX]; /* of transactions 0 .. pages-1 */
 	struct device device;

@@ -141,6 +141,25 @@ static void do_evict(struct exhaust *x, struct move mv)
 	step_give(x->w, mv.member, &ev, NULL);
 }
 
+/* Home of the page's chunk moves, each chunk as often as options say. */
+static bool can_move_home(const struct exhaust *x, struct move mv)
+{
+	const struct dsm_core *core = x->w->members[mv.member].core;
+	const uint32_t page = (uint32_t)x->w->space_page[mv.page];
+	const struct dsm_chunk *c = dsm_chunk(core, page);
+	return mv.member != mv.other && alive(x, mv.member) && dsm_home_is_here(core, page) &&
+	       c->state == CHUNK_SETTLED && c->version < x->options->moves;
+}
+
+static void do_move_home(struct exhaust *x, struct move mv)
+{
+	struct dsm_event ev = {
+		.type = DSM_EV_MOVE,
+		.move = {.page = {x->w->space_page[mv.page]}, .to = {mv.other}},
+	};
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
 static unsigned devices_busy(const struct exhaust *x)
 {
 	unsigned n = 0;
@@ -249,6 +268,7 @@ static void do_learn(struct exhaust *x, struct move mv)
 	X(read, can_read, do_read, false, false, true)                                             \
 	X(write, can_write, do_write, false, false, true)                                          \
 	X(evict, can_evict, do_evict, false, false, true)                                          \
+	X(move_home, can_move_home, do_move_home, false, true, true)                               \
 	X(acquire_read, can_acquire, do_acquire_read, false, false, false)                         \
 	X(acquire_write, can_acquire, do_acquire_write, false, false, false)                       \
 	X(forget, can_forget, do_forget, false, false, false)                                      \

@@ -125,6 +125,7 @@ static void member_bytes(const struct exhaust *x, struct cursor *c, struct exhau
 	bytes(c, m->heap, pages * sizeof(m->heap[0]));
 	bytes(c, m->holder, pages * sizeof(m->holder[0]));
 	bytes(c, m->home, pages * sizeof(m->home[0]));
+	bytes(c, m->chunk, pages * sizeof(m->chunk[0]));
 	bytes(c, m->frame, pages * sizeof(m->frame[0]));
 	bytes(c, m->slot, pages * sizeof(m->slot[0]));
 	if (x->options->acquires)
@@ -148,6 +149,7 @@ static void clear_paddings(const struct exhaust *x, struct exhaust_member *m)
 		CLEAR_PADDING(&m->slot[p]);
 		CLEAR_PADDING(&m->frame[p]);
 		CLEAR_PADDING(&m->home[p]);
+		CLEAR_PADDING(&m->chunk[p]);
 	}
 }
 

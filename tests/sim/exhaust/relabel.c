@@ -35,30 +35,72 @@ static uint32_t page_plus_one(const struct exhaust *x, const struct symmetry *s,
 	return page ? space_page(x, s, page - 1) + 1 : 0;
 }
 
+/* Chunk + 1, as lines of chunks keep them; 0 is none. */
+static uint32_t chunk_plus_one(const struct exhaust *x, const struct symmetry *s, uint32_t chunk)
+{
+	for (unsigned p = 0; chunk && p < x->pages; p++)
+		if (x->w->space_page[p] / DSM_CHUNK_PAGES == chunk - 1)
+			return (uint32_t)(x->w->space_page[s->page[p]] / DSM_CHUNK_PAGES) + 1;
+	return 0;
+}
+
+static void relabel_line(const struct exhaust *x, const struct symmetry *s, struct dsm_line *line)
+{
+	line->head = chunk_plus_one(x, s, line->head);
+	line->tail = chunk_plus_one(x, s, line->tail);
+}
+
+static void relabel_chunk(const struct exhaust *x, const struct symmetry *s, struct dsm_chunk *c)
+{
+	c->next = chunk_plus_one(x, s, c->next);
+	c->home = member_plus_one(s, c->home);
+	c->giver = member_plus_one(s, c->giver);
+	if (c->state == CHUNK_MOVING || c->state == CHUNK_FROZEN)
+		c->to = s->member[c->to];
+}
+
+static bool names_home(int type)
+{
+	return type == PAGE_GRANT || type == PAGE_PUT_ACK || type == PAGE_REDIRECT ||
+	       page_type_class(type) == PAGE_CLASS_FORWARD;
+}
+
 static void relabel_msg(const struct exhaust *x, const struct symmetry *s, struct dsm_msg *m)
 {
 	if (m->requester.v < x->members)
 		m->requester.v = s->member[m->requester.v];
-	if (m->type != PAGE_MEMBER_LOST)
+	if (names_home(m->type) || (m->type == PAGE_HAND && m->member.v < x->members))
+		m->member.v = s->member[m->member.v];
+	m->sharers = set_of(x, s, m->sharers);
+	if (m->type == PAGE_HANDED)
+		m->page.v = (uint64_t)(chunk_plus_one(x, s,
+						      (uint32_t)(m->page.v / DSM_CHUNK_PAGES) + 1) -
+				       1) *
+			    DSM_CHUNK_PAGES;
+	else if (m->type != PAGE_MEMBER_LOST)
 		m->page.v = space_page(x, s, m->page.v);
 }
 
 static void relabel_core(const struct exhaust *x, const struct symmetry *s, struct dsm_core *core)
 {
-	uint8_t open[EXHAUST_MEMBERS_MAX];
-	memcpy(open, core->open, sizeof(open));
+	uint8_t waits[EXHAUST_MEMBERS_MAX];
+	memcpy(waits, core->waits, sizeof(waits));
 	for (unsigned m = 0; m < x->members; m++)
-		core->open[s->member[m]] = open[m];
+		core->waits[s->member[m]] = waits[m];
 	for (unsigned i = 0; i < x->pages; i++) {
 		struct dsm_txn *t = &core->txn[i];
 		if (t->state == TXN_FREE)
 			continue;
 		t->acked = set_of(x, s, t->acked);
 		t->page = space_page(x, s, t->page);
+		t->home.v = s->member[t->home.v];
 	}
 	core->backlog_head = page_plus_one(x, s, core->backlog_head);
 	core->backlog_tail = page_plus_one(x, s, core->backlog_tail);
-	/* The pages of a collection stay: keeps_homes lets pages keep their names then. */
+	relabel_line(x, s, &core->moving);
+	relabel_line(x, s, &core->opening);
+	/* The pages of a collection stay, and a home that moves hands them over in their order:
+	 * keeps_homes lets pages keep their names then. */
 }
 
 static void relabel_page(const struct exhaust *x, const struct symmetry *s, unsigned p,
@@ -71,6 +113,8 @@ static void relabel_page(const struct exhaust *x, const struct symmetry *s, unsi
 	to->home[q].sharers = set_of(x, s, from->home[p].sharers);
 	to->home[q].owner = member_plus_one(s, from->home[p].owner);
 	to->home[q].requester = member_plus_one(s, from->home[p].requester);
+	to->chunk[q] = from->chunk[p];
+	relabel_chunk(x, s, &to->chunk[q]);
 	to->frame[q] = from->frame[p];
 	to->need[q] = from->need[p];
 	to->slot[p] = from->slot[p]; /* by transaction; canon_order moves it */
@@ -178,7 +222,7 @@ static bool keeps_homes(const struct exhaust *x, const struct symmetry *s)
 	for (unsigned p = 0; p < x->pages; p++) {
 		if (s->member[x->w->books[p].home] != x->w->books[s->page[p]].home)
 			return false;
-		if (x->options->acquires && s->page[p] != p)
+		if ((x->options->acquires || x->options->moves) && s->page[p] != p)
 			return false;
 	}
 	return true;

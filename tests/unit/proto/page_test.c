@@ -56,6 +56,9 @@ static void there_and_back(void)
 		.pages = 512,
 		.version = 0xffffffff,
 		.txn = 0x55667788,
+		.map = 0x99aabbcc,
+		.member = {1},
+		.sharers = 5,
 	};
 	struct page_wire w = encoded(in, 512 * DSM_PAGE_SIZE);
 	struct dsm_msg out;
@@ -72,6 +75,9 @@ static void there_and_back(void)
 	CU_ASSERT_EQUAL(out.pages, 512);
 	CU_ASSERT_EQUAL(out.version, in.version);
 	CU_ASSERT_EQUAL(out.txn, in.txn);
+	CU_ASSERT_EQUAL(out.map, in.map);
+	CU_ASSERT_EQUAL(out.member.v, 1);
+	CU_ASSERT_EQUAL(out.sharers, 5);
 }
 
 /* The bytes on the wire are part of the contract: they must not change with a compiler or a
@@ -79,12 +85,13 @@ static void there_and_back(void)
 static void bytes_on_the_wire(void)
 {
 	static const uint8_t wanted[sizeof(struct page_wire)] = {
-		'C',  'L',     'C',  'P',  1,	 PAGE_PUT, PAGE_FLAG_ZERO,
-		2,    0x44,    0x33, 0x22, 0x11, 0,	   0,
-		0,    0,       0xe7, 3,	   0,	 0,	   0,
-		0,    0,       0,    1,	   0,	 0,	   0,
-		0x0d, 0x0c,    0x0b, 0x0a, 0x04, 0x03,	   0x02,
-		0x01, SEQUENCE};
+		'C',  'L',	'C',  'P',  1,	  PAGE_PUT, PAGE_FLAG_ZERO,
+		2,    0x44,	0x33, 0x22, 0x11, 0,	    0,
+		0,    0,	0xe7, 3,    0,	  0,	    0,
+		0,    0,	0,    1,    0,	  0,	    0,
+		0x0d, 0x0c,	0x0b, 0x0a, 0x04, 0x03,	    0x02,
+		0x01, SEQUENCE, 0,    0,    0,	  0,	    255,
+		0,    0,	0x14, 0x13, 0x12, 0x11,	    3};
 	struct dsm_msg msg = of_type(PAGE_PUT);
 	struct page_wire w;
 
@@ -92,6 +99,9 @@ static void bytes_on_the_wire(void)
 	msg.epoch.v = 0x11223344;
 	msg.version = 0x0a0b0c0d;
 	msg.txn = 0x01020304;
+	msg.map = 0x11121314;
+	msg.member = MEMBER_NONE;
+	msg.sharers = 3;
 	w = encoded(msg, 0);
 	CU_ASSERT_EQUAL(memcmp(&w, wanted, sizeof(w)), 0);
 }
@@ -235,6 +245,17 @@ static void members(void)
 		msg.acks = MEMBERS;
 		w = encoded(msg, 0);
 		CU_ASSERT_EQUAL(code_of(&w), ERR_PROTOCOL);
+		msg.acks = 0;
+		msg.member.v = MEMBERS;
+		w = encoded(msg, 0);
+		CU_ASSERT_EQUAL(code_of(&w), ERR_PROTOCOL);
+		msg.member = MEMBER_NONE;
+		msg.sharers = ((dsm_set)1 << MEMBERS) - 1;
+		w = encoded(msg, 0);
+		CU_ASSERT_EQUAL(code_of(&w), ERR_OK);
+		msg.sharers++;
+		w = encoded(msg, 0);
+		CU_ASSERT_EQUAL(code_of(&w), ERR_PROTOCOL);
 	}
 }
 
@@ -302,6 +323,7 @@ static void random_headers(void)
 		passed++;
 		if (m.type < 1 || m.type > PAGE_TYPE_LAST || bytes > PAGE_BYTES_MAX ||
 		    m.acks >= MEMBERS || (m.requester.v >= MEMBERS && m.requester.v != 255) ||
+		    (m.member.v >= MEMBERS && m.member.v != 255) || m.sharers >> MEMBERS ||
 		    m.page.v + m.pages > PAGES)
 			CU_FAIL_FATAL("a bound was not kept");
 	}

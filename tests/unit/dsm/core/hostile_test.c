@@ -36,7 +36,8 @@ static struct dsm_msg message(int type, uint8_t requester, uint64_t page)
 				.page = {page},
 				.pages = 1,
 				.version = 1,
-				.txn = 1};
+				.txn = 1,
+				.member = {(uint8_t)(page / DSM_CHUNK_PAGES % 4)}};
 }
 
 /* `to` gets m from `from`: the space ends at `to`, `from` is named, and nothing but LOST follows,
@@ -154,12 +155,14 @@ static void bad_request_in_the_queue(void)
 	rack_delete(r);
 }
 
-/* R9: more requests than a member has transactions. */
+/* R9: more requests wait than a member has transactions. */
 static void too_many_requests(void)
 {
 	begin();
-	for (uint64_t i = 0; i < DSM_TXN_MAX; i++)
+	for (uint64_t i = 0; i < DSM_TXN_MAX; i++) {
+		rack_inject(r, 2, 0, message(PAGE_GET_X, 2, 100 + i));
 		rack_inject(r, 3, 0, message(PAGE_GET_X, 3, 100 + i));
+	}
 	CU_ASSERT_EQUAL(r->lost[0], 0);
 	ends(3, 0, message(PAGE_GET_X, 3, 300));
 }

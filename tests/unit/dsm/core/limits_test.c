@@ -70,7 +70,7 @@ static void tables_are_touched_lazily(void)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct dsm_core *core;
 
-	CU_ASSERT_TRUE(bytes < c.pages * (16 + 1) + (1 << 20));
+	CU_ASSERT_TRUE(bytes < c.pages * (16 + 32 + 1) + (1 << 20));
 	CU_ASSERT_NOT_EQUAL_FATAL(memory, MAP_FAILED);
 	core = dsm_core_init(memory, &c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(core);

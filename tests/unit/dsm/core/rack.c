@@ -194,6 +194,11 @@ void rack_release(struct rack *r, uint8_t member, uint32_t token)
 	rack_step(r, member, (struct dsm_event){.type = DSM_EV_RELEASE, .release = {token}});
 }
 
+void rack_move(struct rack *r, uint8_t member, uint64_t page, uint8_t to)
+{
+	rack_step(r, member, (struct dsm_event){.type = DSM_EV_MOVE, .move = {{page}, {to}}});
+}
+
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost)
 {
 	rack_step(r, member, (struct dsm_event){.type = DSM_EV_LOST, .lost = {{lost}, ERR_LOST}});
@@ -291,11 +296,20 @@ enum dsm_state rack_state(const struct rack *r, uint8_t member, uint64_t page)
 	return dsm_core_state(r->core[member], (struct gpage){page});
 }
 
+struct member_id rack_home(const struct rack *r, uint64_t page)
+{
+	for (uint8_t m = 0; m < r->members; m++)
+		if (dsm_home_is_here(r->core[m], (uint32_t)page))
+			return (struct member_id){m};
+	return MEMBER_NONE;
+}
+
 struct dsm_dir rack_dir(const struct rack *r, uint64_t page)
 {
-	struct member_id home = dsm_core_home(r->core[0], (struct gpage){page});
+	struct member_id home = rack_home(r, page);
 	struct dsm_dir dir = {0};
 
+	CU_ASSERT_TRUE_FATAL(home.v < r->members);
 	CU_ASSERT_TRUE(dsm_core_dir(r->core[home.v], (struct gpage){page}, &dir));
 	return dir;
 }

@@ -55,6 +55,7 @@ void rack_evict(struct rack *r, uint8_t member, uint64_t page);
 void rack_acquire(struct rack *r, uint8_t member, uint64_t page, uint32_t pages, bool write,
 		  uint32_t token);
 void rack_release(struct rack *r, uint8_t member, uint32_t token);
+void rack_move(struct rack *r, uint8_t member, uint64_t page, uint8_t to);
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost);
 void rack_inject(struct rack *r, uint8_t from, uint8_t to,
 		 struct dsm_msg msg);	     /* arrives at once */
@@ -69,6 +70,8 @@ struct dsm_msg rack_deliver(struct rack *r, uint8_t from, uint8_t to, int type);
 void rack_settle(struct rack *r);
 
 enum dsm_state rack_state(const struct rack *r, uint8_t member, uint64_t page);
+/* The member that says it is home of the page; MEMBER_NONE: home is on its way. */
+struct member_id rack_home(const struct rack *r, uint64_t page);
 struct dsm_dir rack_dir(const struct rack *r, uint64_t page);
 struct dsm_core_stats rack_stats(const struct rack *r, uint8_t member);
 /* Through faults and settling, as a thread would; read returns what is there. */

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The home of a chunk moves (R32):
+ *
+ *	SETTLED --MOVE--> MOVING --its turn--> FROZEN --nothing under way--> SETTLED, home elsewhere
+ *	SETTLED --HAND, HANDED, REDIRECT--> COMING --HANDED--> OPENING --all begun--> SETTLED, home
+ * here
+ *
+ * While it is frozen, requests queue. When the last UNBLOCK is here, the chunk is the new home's;
+ * each entry and its queue is sent, then HANDED. That may take several steps, in which requests are
+ * already answered with REDIRECT; the new home lets them wait until HANDED. One chunk is handed
+ * over at a time, the others wait in line; so only one is frozen.
+ */
+#include "dsm/core/internal.h"
+
+enum { WALK_MAX = DSM_CHUNK_PAGES }; /* pages looked at in one step */
+
+static struct dsm_chunk *chunk_at(const struct dsm_core *core, uint32_t chunk)
+{
+	return dsm_chunk(core, chunk * DSM_CHUNK_PAGES);
+}
+
+static bool may_go_on(const struct dsm_core *core)
+{
+	return dsm_has_budget(core) && core->walked < WALK_MAX && !core->ending;
+}
+
+/* ---- lines of chunks ---- */
+
+static void line_push(struct dsm_core *core, struct dsm_line *line, uint32_t chunk)
+{
+	chunk_at(core, chunk)->next = 0;
+	if (line->tail)
+		chunk_at(core, line->tail - 1)->next = chunk + 1;
+	else
+		line->head = chunk + 1;
+	line->tail = chunk + 1;
+}
+
+static void line_pop(struct dsm_core *core, struct dsm_line *line)
+{
+	line->head = chunk_at(core, line->head - 1)->next;
+	if (!line->head)
+		line->tail = 0;
+}
+
+uint32_t dsm_chunk_pages(const struct dsm_core *core, uint32_t chunk)
+{
+	uint64_t left = core->config.pages - (uint64_t)chunk * DSM_CHUNK_PAGES;
+
+	return left < DSM_CHUNK_PAGES ? (uint32_t)left : DSM_CHUNK_PAGES;
+}
+
+/* ---- the order ---- */
+
+/* A hint, as an eviction is: who gives it may know an old home. */
+void dsm_move_event(struct dsm_core *core, const struct dsm_event *ev)
+{
+	uint64_t page = ev->move.page.v;
+	struct dsm_chunk *c;
+
+	if (page >= core->config.pages || ev->move.to.v >= core->config.members) {
+		core->stats.refused++;
+		return;
+	}
+	c = dsm_chunk(core, (uint32_t)page);
+	if (!dsm_home_is_here(core, (uint32_t)page) || c->state != CHUNK_SETTLED ||
+	    dsm_is_self(core, ev->move.to) || c->version == UINT32_MAX)
+		return;
+	c->state = CHUNK_MOVING;
+	c->to = ev->move.to.v;
+	line_push(core, &core->moving, (uint32_t)(page / DSM_CHUNK_PAGES));
+}
+
+/* ---- handing over ---- */
+
+static void hand(struct dsm_core *core, struct dsm_msg m)
+{
+	m.map = core->handover.version;
+	dsm_send(core, core->handover.to, m, DSM_SLOT_NONE);
+}
+
+static void hand_entry(struct dsm_core *core, uint32_t page)
+{
+	struct dsm_home *e = dsm_home_entry(core, page);
+	struct dsm_msg m = {
+		.type = PAGE_HAND,
+		.requester = core->config.self,
+		.page = {page},
+		.version = e->version,
+		.member = e->owner ? (struct member_id){(uint8_t)(e->owner - 1)} : MEMBER_NONE,
+		.sharers = DSM_BUG(handover_forgets_sharers) ? 0 : e->sharers,
+	};
+
+	if (!e->used)
+		return;
+	chunk_at(core, core->handover.chunk)->entries--;
+	e->used = false;
+	e->version = 0;
+	e->owner = 0;
+	e->sharers = 0;
+	hand(core, m);
+}
+
+/* The next message of the page at hand; false: that page is done. */
+static bool hand_page(struct dsm_core *core)
+{
+	struct dsm_handover *o = &core->handover;
+	uint32_t page = o->chunk * DSM_CHUNK_PAGES + o->at;
+	struct dsm_msg m;
+
+	if (!o->entry_sent) {
+		o->entry_sent = true;
+		hand_entry(core, page);
+		return true;
+	}
+	if (!dsm_home_unqueue(core, page, &m))
+		return false;
+	if (!DSM_BUG(handover_loses_queue))
+		hand(core, m);
+	return true;
+}
+
+static void hand_over(struct dsm_core *core)
+{
+	struct dsm_handover *o = &core->handover;
+	const struct dsm_chunk *c = chunk_at(core, o->chunk);
+
+	while (o->at < dsm_chunk_pages(core, o->chunk) && (c->entries || c->waiting)) {
+		if (!may_go_on(core))
+			return;
+		if (hand_page(core))
+			continue;
+		o->at++;
+		o->entry_sent = false;
+		core->walked++;
+	}
+	hand(core, (struct dsm_msg){.type = PAGE_HANDED,
+				    .requester = core->config.self,
+				    .page = {(uint64_t)o->chunk * DSM_CHUNK_PAGES}});
+	*o = (struct dsm_handover){0};
+	core->stats.moved_out++;
+}
+
+/* From here on home is elsewhere. */
+static void begin_handover(struct dsm_core *core, uint32_t chunk)
+{
+	struct dsm_chunk *c = chunk_at(core, chunk);
+
+	line_pop(core, &core->moving);
+	c->state = CHUNK_SETTLED;
+	c->home = c->to + 1;
+	c->version++;
+	core->handover = (struct dsm_handover){
+		.active = true, .to = {c->to}, .chunk = chunk, .version = c->version};
+	c->to = 0;
+}
+
+static bool may_hand_over(const struct dsm_chunk *c)
+{
+	return !c->busy || DSM_BUG(move_without_waiting);
+}
+
+/* ---- opening ---- */
+
+void dsm_move_arrived(struct dsm_core *core, uint32_t chunk)
+{
+	struct dsm_chunk *c = chunk_at(core, chunk);
+
+	c->state = CHUNK_OPENING;
+	c->giver = 0;
+	line_push(core, &core->opening, chunk);
+	core->stats.moved_in++;
+}
+
+static void open_chunk(struct dsm_core *core)
+{
+	uint32_t chunk = core->opening.head - 1;
+	struct dsm_chunk *c = chunk_at(core, chunk);
+
+	while (core->opening_at < dsm_chunk_pages(core, chunk) && c->waiting) {
+		if (!may_go_on(core))
+			return;
+		dsm_home_next(core, chunk * DSM_CHUNK_PAGES + core->opening_at++);
+		dsm_drain(core);
+		core->walked++;
+	}
+	core->opening_at = 0;
+	c->state = CHUNK_SETTLED;
+	line_pop(core, &core->opening);
+}
+
+/* ---- going on ---- */
+
+void dsm_moves_run(struct dsm_core *core)
+{
+	while (core->opening.head && may_go_on(core))
+		open_chunk(core);
+	while (may_go_on(core)) {
+		if (core->handover.active) {
+			hand_over(core);
+			continue;
+		}
+		if (!core->moving.head)
+			return;
+		chunk_at(core, core->moving.head - 1)->state = CHUNK_FROZEN;
+		if (!may_hand_over(chunk_at(core, core->moving.head - 1)))
+			return;
+		begin_handover(core, core->moving.head - 1);
+	}
+}
+
+bool dsm_moves_unfinished(const struct dsm_core *core)
+{
+	return core->opening.head || core->handover.active ||
+	       (core->moving.head && may_hand_over(chunk_at(core, core->moving.head - 1)));
+}
+
+bool dsm_core_moving(const struct dsm_core *core)
+{
+	return core->opening.head || core->handover.active || core->moving.head;
+}

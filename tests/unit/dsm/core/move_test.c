@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* R32 and C11 to C15: the home of a chunk moves. At first home of P0 and Q0 is member 0. */
+#include "rack.h"
+
+enum { P0 = 3, Q0 = 4, P1 = DSM_CHUNK_PAGES + 3, PAGES = 4 * DSM_CHUNK_PAGES };
+
+static struct rack *r;
+
+/* Four members; 1 owns P0 (value 9), 2 reads it. */
+static void begin(void)
+{
+	r = rack_new(4, PAGES, 0);
+	rack_write(r, 1, P0, 9);
+	rack_read(r, 2, P0);
+}
+
+static void end(void)
+{
+	rack_settle(r);
+	for (uint8_t m = 0; m < r->members; m++) {
+		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
+		CU_ASSERT_FALSE(dsm_core_moving(r->core[m]));
+		CU_ASSERT_EQUAL(dsm_core_pending(r->core[m]), 0);
+	}
+	rack_delete(r);
+}
+
+/* Home of P0's chunk goes from 0 to `to`, and everything is delivered. */
+static void moved(uint8_t from, uint8_t to)
+{
+	rack_move(r, from, P0, to);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, to);
+}
+
+/* ---- what goes along ---- */
+
+static void entry_goes_along(void)
+{
+	struct dsm_dir before, after;
+
+	begin();
+	before = rack_dir(r, P0);
+	moved(0, 3);
+	after = rack_dir(r, P0);
+	CU_ASSERT_EQUAL(after.owner.v, 1);
+	CU_ASSERT_EQUAL(after.sharers, dsm_bit(2));
+	CU_ASSERT_EQUAL(after.version, before.version);
+	CU_ASSERT_EQUAL(rack_stats(r, 0).moved_out, 1);
+	CU_ASSERT_EQUAL(rack_stats(r, 3).moved_in, 1);
+	rack_write(r, 0, P0, 10);
+	CU_ASSERT_EQUAL(rack_read(r, 2, P0), 10);
+	end();
+}
+
+/* A chunk nobody touched moves with one message. */
+static void untouched_chunk(void)
+{
+	begin();
+	rack_move(r, 1, P1, 2);
+	CU_ASSERT_EQUAL(rack_count(r, 1, 2), 1);
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 2, PAGE_HANDED).map, 1);
+	CU_ASSERT_EQUAL(rack_home(r, P1).v, 2);
+	rack_write(r, 3, P1, 5);
+	CU_ASSERT_EQUAL(rack_read(r, 1, P1), 5);
+	end();
+}
+
+/* Frozen: what is under way ends, what waits goes along in its order. */
+static void queue_goes_along(void)
+{
+	begin();
+	rack_fault(r, 3, P0, true);
+	rack_fault(r, 2, P0, true);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	rack_fault(r, 0, P0, true);
+	rack_deliver(r, 2, 0, PAGE_UPGRADE);
+	rack_move(r, 0, P0, 1);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 0);
+	CU_ASSERT_EQUAL(rack_dir(r, P0).queued, 2);
+	rack_deliver(r, 0, 2, PAGE_INVALIDATE);
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	rack_deliver(r, 1, 3, PAGE_GRANT);
+	rack_deliver(r, 2, 3, PAGE_ACK);
+	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 0);
+	rack_deliver(r, 3, 0, PAGE_UNBLOCK);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 255);
+	CU_ASSERT_EQUAL(rack_deliver(r, 0, 1, PAGE_HAND).member.v, 3);
+	CU_ASSERT_EQUAL(rack_deliver(r, 0, 1, PAGE_GET_X).requester.v, 0);
+	CU_ASSERT_EQUAL(rack_deliver(r, 0, 1, PAGE_UPGRADE).requester.v, 2);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 255);
+	rack_deliver(r, 0, 1, PAGE_HANDED);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 1);
+	/* C13: UNBLOCK goes to the home that began it, though 0 asked itself. */
+	rack_deliver(r, 1, 3, PAGE_FETCH_X);
+	rack_deliver(r, 3, 0, PAGE_GRANT);
+	ASSERT_STATE(r, 0, P0, DSM_M);
+	rack_deliver(r, 0, 1, PAGE_UNBLOCK);
+	rack_deliver(r, 1, 0, PAGE_FETCH_X);
+	rack_settle(r);
+	ASSERT_STATE(r, 2, P0, DSM_M);
+	end();
+}
+
+/* Other pages of the chunk stand still meanwhile; those of other chunks do not. */
+static void frozen(void)
+{
+	begin();
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	rack_move(r, 0, P0, 1);
+	rack_fault(r, 2, Q0, false);
+	rack_deliver(r, 2, 0, PAGE_GET_S);
+	CU_ASSERT_TRUE(rack_dir(r, Q0).stopped);
+	CU_ASSERT_EQUAL(rack_dir(r, Q0).queued, 1);
+	CU_ASSERT_FALSE(rack_dir(r, Q0).busy);
+	rack_write(r, 0, P1, 1);
+	end();
+}
+
+static void orders_that_are_ignored(void)
+{
+	begin();
+	rack_move(r, 1, P0, 2); /* home is not here */
+	rack_move(r, 0, P0, 0); /* it is there already */
+	CU_ASSERT_FALSE(dsm_core_moving(r->core[0]));
+	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 0);
+	rack_move(r, 0, PAGES, 1);
+	rack_move(r, 0, P0, 4);
+	CU_ASSERT_EQUAL(rack_stats(r, 0).refused, 2);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	rack_move(r, 0, P0, 1);
+	rack_move(r, 0, P0, 2); /* it moves already */
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 1);
+	end();
+}
+
+/* More entries and more requests than one step has effects. */
+static void large_chunk(void)
+{
+	enum { USED = 400 };
+
+	r = rack_new(4, PAGES, 0);
+	for (uint64_t p = 0; p < USED; p++)
+		rack_write(r, 1, p, p);
+	for (uint64_t p = 0; p < DSM_TXN_MAX; p++)
+		rack_fault(r, 2, p, true);
+	rack_fault(r, 3, 0, true);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	for (uint64_t p = 0; p < DSM_TXN_MAX; p++)
+		rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_move(r, 0, 0, 1);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, 0).v, 1);
+	for (uint64_t p = 0; p < DSM_TXN_MAX; p++)
+		ASSERT_STATE(r, 2, p, DSM_M);
+	rack_write(r, 3, USED - 1, 1);
+	end();
+}
+
+/* The handover takes several steps: who asks meanwhile is redirected, and waits at the new home. */
+static void request_while_entries_are_under_way(void)
+{
+	enum { USED = 400 };
+
+	r = rack_new(4, PAGES, 0);
+	for (uint64_t p = 0; p < USED; p++)
+		rack_write(r, 1, p, p);
+	rack_move(r, 0, 0, 1);
+	CU_ASSERT_TRUE(dsm_core_moving(r->core[0]));
+	CU_ASSERT_TRUE(rack_count(r, 0, 1) < USED);
+	rack_fault(r, 3, USED - 1, false);
+	rack_deliver(r, 3, 0, PAGE_GET_S);
+	rack_deliver(r, 0, 3, PAGE_REDIRECT);
+	rack_deliver(r, 3, 1, PAGE_GET_S);
+	CU_ASSERT_EQUAL(rack_next(r, 1, 3), 0);
+	rack_settle(r);
+	ASSERT_STATE(r, 3, USED - 1, DSM_S);
+	CU_ASSERT_EQUAL(r->page[3][USED - 1].value, USED - 1);
+	end();
+}
+
+/* ---- who knows an old home ---- */
+
+static void request_is_redirected(void)
+{
+	struct dsm_msg m;
+
+	begin();
+	moved(0, 3);
+	rack_fault(r, 2, Q0, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	m = rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	CU_ASSERT_EQUAL(m.member.v, 3);
+	CU_ASSERT_EQUAL(m.map, 1);
+	CU_ASSERT_EQUAL(rack_deliver(r, 2, 3, PAGE_GET_X).map, 1);
+	rack_settle(r);
+	ASSERT_STATE(r, 2, Q0, DSM_M);
+	rack_fault(r, 2, P0, true); /* the same chunk: it knows now */
+	CU_ASSERT_EQUAL(rack_count(r, 2, 0), 0);
+	CU_ASSERT_EQUAL(rack_next(r, 2, 3), PAGE_UPGRADE);
+	end();
+}
+
+/* C14: the copy went while the UPGRADE looked for its home. */
+static void redirected_upgrade_asks_for_what_it_lacks(void)
+{
+	begin();
+	rack_fault(r, 2, P0, true);
+	moved(0, 3);
+	rack_write(r, 1, P0, 11);
+	CU_ASSERT_EQUAL(r->page[1][P0].value, 11);
+	rack_settle(r);
+	ASSERT_STATE(r, 1, P0, DSM_M);
+	rack_delete(r);
+	begin();
+	rack_fault(r, 2, P0, true);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 2, PAGE_INVALIDATE);
+	ASSERT_STATE(r, 2, P0, DSM_I);
+	rack_deliver(r, 2, 0, PAGE_UPGRADE);
+	rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	CU_ASSERT_EQUAL(rack_next(r, 2, 3), PAGE_ACK);
+	rack_settle(r);
+	ASSERT_STATE(r, 2, P0, DSM_M);
+	CU_ASSERT_EQUAL(r->page[2][P0].value, 9);
+	end();
+}
+
+/* A forward of the new home is the first that its holder hears of the move. */
+static void forward_tells_of_the_move(void)
+{
+	begin();
+	moved(0, 3);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 1, PAGE_FETCH_X);
+	CU_ASSERT_EQUAL(dsm_core_home(r->core[1], (struct gpage){P0}).v, 3);
+	rack_fault(r, 1, P0, false);
+	CU_ASSERT_EQUAL(rack_count(r, 1, 0), 0);
+	end();
+}
+
+/* The new home is asked before it has heard of its new duty; it lets the request wait. */
+static void request_overtakes_the_handover(void)
+{
+	begin();
+	rack_move(r, 0, P0, 3);
+	rack_fault(r, 2, Q0, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	rack_deliver(r, 2, 3, PAGE_GET_X);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 255);
+	CU_ASSERT_EQUAL(rack_count(r, 3, 2), 0);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	CU_ASSERT_EQUAL(rack_count(r, 3, 2), 0);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	CU_ASSERT_EQUAL(rack_next(r, 3, 2), PAGE_GRANT);
+	end();
+}
+
+/* The new home itself asked the old one, and is sent to itself. */
+static void redirected_to_oneself(void)
+{
+	begin();
+	rack_fault(r, 3, Q0, true);
+	rack_fault(r, 3, P0, true);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	CU_ASSERT_EQUAL(rack_count(r, 0, 3), 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_deliver(r, 0, 3, PAGE_REDIRECT);
+	ASSERT_STATE(r, 3, Q0, DSM_M);
+	end();
+}
+
+/* C15: home comes back while a redirect is under way. */
+static void redirect_is_older_than_what_is_known(void)
+{
+	begin();
+	rack_move(r, 0, P0, 3);
+	rack_fault(r, 2, Q0, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_move(r, 3, P0, 0);
+	rack_deliver(r, 3, 0, PAGE_HAND);
+	rack_deliver(r, 3, 0, PAGE_HANDED);
+	rack_fault(r, 0, P0, true); /* tells 2: home is 0 by version 2 */
+	rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	CU_ASSERT_EQUAL(rack_next(r, 2, 3), PAGE_GET_X);
+	rack_settle(r);
+	ASSERT_STATE(r, 2, Q0, DSM_M);
+	end();
+}
+
+/* ---- PUT and DROP ---- */
+
+/* C11: a DROP to where home was does not count, not even if home is back there. */
+static void late_drop(void)
+{
+	begin();
+	rack_evict(r, 2, P0); /* DROP to 0, under way all the time */
+	moved(0, 3);
+	CU_ASSERT_EQUAL(rack_dir(r, P0).sharers, dsm_bit(2));
+	rack_delete(r);
+	begin();
+	rack_evict(r, 2, P0);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_fault(r, 3, P0, true); /* 2 hears of 3 */
+	rack_deliver(r, 3, 2, PAGE_INVALIDATE);
+	rack_deliver(r, 3, 1, PAGE_FETCH_X);
+	rack_deliver(r, 1, 3, PAGE_GRANT);
+	rack_deliver(r, 2, 3, PAGE_ACK);
+	rack_fault(r, 2, P0, false);
+	rack_deliver(r, 2, 3, PAGE_GET_S);
+	rack_deliver(r, 3, 2, PAGE_GRANT);
+	rack_deliver(r, 2, 3, PAGE_UNBLOCK);
+	ASSERT_STATE(r, 2, P0, DSM_S);
+	rack_move(r, 3, P0, 0);
+	rack_deliver(r, 3, 0, PAGE_HAND);
+	rack_deliver(r, 3, 0, PAGE_HANDED);
+	rack_deliver(r, 2, 0, PAGE_DROP);
+	CU_ASSERT_EQUAL(rack_dir(r, P0).sharers, dsm_bit(2));
+	CU_ASSERT_EQUAL(rack_stats(r, 0).stale_version, 1);
+	rack_write(r, 1, P0, 12);
+	ASSERT_STATE(r, 2, P0, DSM_I);
+	end();
+}
+
+/* C12: the old home refuses; the page is kept. */
+static void put_crossing_a_move(void)
+{
+	begin();
+	rack_evict(r, 1, P0);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 1, 0, PAGE_PUT);
+	rack_deliver(r, 0, 1, PAGE_PUT_ACK);
+	ASSERT_STATE(r, 1, P0, DSM_O);
+	rack_settle(r);
+	rack_evict(r, 1, P0); /* it was told where home is */
+	rack_deliver(r, 1, 3, PAGE_PUT);
+	ASSERT_STATE(r, 3, P0, DSM_O);
+	CU_ASSERT_EQUAL(r->page[3][P0].value, 9);
+	end();
+}
+
+/* C12: the new home fetches the page before the old one refuses it. */
+static void put_crossing_a_move_and_fetch_x(void)
+{
+	begin();
+	rack_evict(r, 1, P0);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 1, PAGE_FETCH_X);
+	rack_deliver(r, 1, 0, PAGE_PUT);
+	CU_ASSERT_EQUAL(rack_deliver(r, 0, 1, PAGE_PUT_ACK).flags, PAGE_FLAG_OWNER);
+	ASSERT_STATE(r, 1, P0, DSM_I);
+	rack_settle(r);
+	ASSERT_STATE(r, 3, P0, DSM_M);
+	CU_ASSERT_EQUAL(r->page[3][P0].value, 9);
+	end();
+}
+
+/* C12: ... or a copy, and a sharer's write. */
+static void put_crossing_a_move_and_others(void)
+{
+	begin();
+	rack_evict(r, 1, P0);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_fault(r, 3, P0, false);
+	rack_deliver(r, 3, 1, PAGE_FETCH_S);
+	rack_deliver(r, 1, 3, PAGE_GRANT);
+	CU_ASSERT_EQUAL(r->page[3][P0].value, 9);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 1, PAGE_INVALIDATE);
+	rack_deliver(r, 1, 0, PAGE_PUT);
+	rack_deliver(r, 0, 1, PAGE_PUT_ACK);
+	ASSERT_STATE(r, 1, P0, DSM_I);
+	rack_settle(r);
+	ASSERT_STATE(r, 3, P0, DSM_M);
+	end();
+}
+
+/* C12: home moves to the evictor, whose PUT is still under way. */
+static void put_by_the_new_home(void)
+{
+	begin();
+	rack_evict(r, 1, P0);
+	rack_move(r, 0, P0, 1);
+	rack_deliver(r, 0, 1, PAGE_HAND);
+	rack_deliver(r, 0, 1, PAGE_HANDED);
+	rack_fault(r, 3, P0, false);
+	rack_deliver(r, 3, 0, PAGE_GET_S);
+	rack_deliver(r, 0, 3, PAGE_REDIRECT);
+	rack_deliver(r, 3, 1, PAGE_GET_S);
+	CU_ASSERT_EQUAL(rack_next(r, 1, 3), PAGE_GRANT); /* from the slot */
+	rack_settle(r);
+	ASSERT_STATE(r, 1, P0, DSM_O);
+	CU_ASSERT_EQUAL(r->page[3][P0].value, 9);
+	end();
+}
+
+/* Home may ask for a page that is put to it: its request went to where home was before. */
+static void put_to_a_home_that_asks(void)
+{
+	r = rack_new(4, PAGES, 0);
+	rack_write(r, 1, P0, 9);
+	rack_fault(r, 3, P0, true);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_fault(r, 2, Q0, false);
+	rack_deliver(r, 2, 0, PAGE_GET_S);
+	rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	rack_fault(r, 1, Q0, false); /* 1 learns of 3 */
+	rack_deliver(r, 1, 0, PAGE_GET_S);
+	rack_deliver(r, 0, 1, PAGE_REDIRECT);
+	rack_evict(r, 1, P0);
+	rack_deliver(r, 1, 3, PAGE_GET_S);
+	rack_deliver(r, 1, 3, PAGE_PUT);
+	CU_ASSERT_EQUAL(rack_deliver(r, 3, 1, PAGE_GRANT).page.v, Q0);
+	CU_ASSERT_EQUAL(rack_deliver(r, 3, 1, PAGE_PUT_ACK).flags, PAGE_FLAG_OWNER);
+	rack_settle(r);
+	ASSERT_STATE(r, 3, P0, DSM_M);
+	CU_ASSERT_EQUAL(r->page[3][P0].value, 9);
+	end();
+}
+
+/* ---- hostile ---- */
+
+static struct dsm_msg message(int type, uint8_t requester, uint64_t page, uint32_t map)
+{
+	return (struct dsm_msg){.type = (uint8_t)type,
+				.requester = {requester},
+				.epoch = {RACK_EPOCH},
+				.page = {page},
+				.pages = 1,
+				.version = 1,
+				.txn = 1,
+				.map = map,
+				.member = {1}};
+}
+
+static void ends(uint8_t from, uint8_t to, struct dsm_msg m)
+{
+	rack_inject(r, from, to, m);
+	CU_ASSERT_EQUAL(r->lost[to], 1);
+	CU_ASSERT_EQUAL(r->culprit[to].v, from);
+	CU_ASSERT_EQUAL(r->reason[to], ERR_PROTOCOL);
+	rack_delete(r);
+}
+
+#define WITH(m, ...)                                                                               \
+	({                                                                                         \
+		struct dsm_msg m_ = (m);                                                           \
+		__VA_ARGS__;                                                                       \
+		m_;                                                                                \
+	})
+
+static void handovers_nobody_honest_makes(void)
+{
+	begin(); /* of a version that is not new */
+	ends(0, 3, message(PAGE_HAND, 0, P0, 0));
+	begin();
+	ends(0, 3, message(PAGE_HANDED, 0, 0, 0));
+	begin(); /* to the home itself */
+	ends(3, 0, message(PAGE_HAND, 3, P0, 1));
+	begin(); /* in another's name */
+	ends(0, 3, message(PAGE_HAND, 2, P0, 1));
+	begin(); /* of one chunk by two */
+	rack_inject(r, 0, 3, message(PAGE_HAND, 0, P0, 1));
+	ends(2, 3, message(PAGE_HAND, 2, Q0, 1));
+	begin();
+	rack_inject(r, 0, 3, message(PAGE_HAND, 0, P0, 1));
+	ends(2, 3, message(PAGE_HANDED, 2, 0, 1));
+	begin(); /* of one page twice */
+	rack_inject(r, 0, 3, message(PAGE_HAND, 0, P0, 1));
+	ends(0, 3, message(PAGE_HAND, 0, P0, 1));
+	begin(); /* of one chunk by two versions */
+	rack_inject(r, 0, 3, message(PAGE_HAND, 0, P0, 1));
+	ends(0, 3, message(PAGE_HAND, 0, Q0, 2));
+	begin(); /* after the end */
+	moved(0, 3);
+	ends(0, 3, message(PAGE_HAND, 0, Q0, 1));
+	begin(); /* of no chunk */
+	ends(0, 3, message(PAGE_HANDED, 0, P0, 1));
+}
+
+static void entries_nobody_honest_sends(void)
+{
+	begin(); /* an owner that is nobody's number */
+	ends(0, 3, WITH(message(PAGE_HAND, 0, P0, 1), m_.member.v = 4));
+	begin(); /* sharers of nobody's number */
+	ends(0, 3, WITH(message(PAGE_HAND, 0, P0, 1), m_.sharers = dsm_bit(4)));
+	begin(); /* an owner who shares */
+	ends(0, 3, WITH(message(PAGE_HAND, 0, P0, 1), m_.sharers = dsm_bit(1)));
+	begin(); /* sharers without an owner */
+	ends(0, 3,
+	     WITH(message(PAGE_HAND, 0, P0, 1), m_.sharers = dsm_bit(1); m_.member = MEMBER_NONE));
+	begin(); /* we own a page, and the entry denies it */
+	ends(0, 1, message(PAGE_HANDED, 0, 0, 1));
+	begin();
+	rack_inject(r, 0, 1, WITH(message(PAGE_HAND, 0, P0, 1), m_.member.v = 2));
+	ends(0, 1, message(PAGE_HANDED, 0, 0, 1));
+	begin(); /* a request in another's name, from one who hands nothing over */
+	rack_inject(r, 0, 3, message(PAGE_HAND, 0, P0, 1));
+	ends(1, 3, message(PAGE_GET_X, 2, P0, 1));
+	begin(); /* more than wait anywhere */
+	for (uint64_t p = 0; p < DSM_TXN_MAX; p++)
+		rack_inject(r, 0, 3, message(PAGE_GET_X, 2, 100 + p, 1));
+	CU_ASSERT_EQUAL(r->lost[3], 0);
+	ends(0, 3, message(PAGE_GET_X, 2, 300, 1));
+}
+
+static void maps_nobody_honest_has(void)
+{
+	begin(); /* a request that knows more of home than home */
+	ends(3, 0, message(PAGE_GET_X, 3, P0, 1));
+	begin(); /* one that says home is here, by the version by which it is elsewhere */
+	ends(2, 3, message(PAGE_GET_X, 2, P0, 0));
+	begin();
+	ends(2, 3, message(PAGE_DROP, 2, P0, 0));
+	begin();
+	ends(2, 3, WITH(message(PAGE_PUT, 2, P0, 0), m_.flags = PAGE_FLAG_OWNER | PAGE_FLAG_ZERO));
+	begin(); /* a forward of an old version */
+	moved(0, 3);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 1, PAGE_FETCH_X);
+	ends(0, 1, WITH(message(PAGE_FETCH_S, 2, P0, 0), m_.member.v = 0));
+	begin(); /* a forward of a new one, to home */
+	ends(3, 0, WITH(message(PAGE_FETCH_S, 2, P0, 1), m_.member.v = 3));
+	begin(); /* UNBLOCK to who is not home any more */
+	moved(0, 3);
+	ends(2, 0, message(PAGE_UNBLOCK, 2, P0, 1));
+}
+
+static void redirects_nobody_honest_sends(void)
+{
+	begin(); /* nobody asked */
+	ends(0, 3, message(PAGE_REDIRECT, 3, P0, 1));
+	begin(); /* another one was asked */
+	rack_fault(r, 3, P0, true);
+	ends(2, 3, message(PAGE_REDIRECT, 3, P0, 1));
+	begin(); /* home says that it is not home, and not who is */
+	rack_fault(r, 3, P0, true);
+	ends(0, 3, message(PAGE_REDIRECT, 3, P0, 0));
+	begin(); /* to nobody */
+	rack_fault(r, 3, P0, true);
+	ends(0, 3, WITH(message(PAGE_REDIRECT, 3, P0, 1), m_.member.v = 4));
+	begin();
+	rack_fault(r, 3, P0, true);
+	ends(0, 3, WITH(message(PAGE_REDIRECT, 3, P0, 1), m_.txn = 2));
+}
+
+static void grants_nobody_honest_sends(void)
+{
+	enum { GOOD = PAGE_FLAG_DATA | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER };
+
+	begin(); /* began by one who was not home */
+	rack_fault(r, 3, P0, true);
+	ends(1, 3, WITH(message(PAGE_GRANT, 3, P0, 0), m_.flags = GOOD));
+	begin(); /* began by us */
+	rack_fault(r, 3, P0, true);
+	ends(1, 3, WITH(message(PAGE_GRANT, 3, P0, 1), m_.flags = GOOD; m_.member.v = 3));
+	begin(); /* by an old home */
+	moved(0, 1);
+	rack_fault(r, 3, P0, true);
+	rack_settle(r);
+	rack_evict(r, 3, P0);
+	rack_settle(r);
+	rack_fault(r, 3, P0, true);
+	ends(1, 3,
+	     WITH(message(PAGE_GRANT, 3, P0, 0), m_.flags = GOOD; m_.member.v = 0;
+		  m_.txn = r->core[3]->txn_next_id));
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		UNIT_CASE(entry_goes_along),
+		UNIT_CASE(untouched_chunk),
+		UNIT_CASE(queue_goes_along),
+		UNIT_CASE(frozen),
+		UNIT_CASE(orders_that_are_ignored),
+		UNIT_CASE(large_chunk),
+		UNIT_CASE(request_while_entries_are_under_way),
+		UNIT_CASE(request_is_redirected),
+		UNIT_CASE(redirected_upgrade_asks_for_what_it_lacks),
+		UNIT_CASE(forward_tells_of_the_move),
+		UNIT_CASE(request_overtakes_the_handover),
+		UNIT_CASE(redirected_to_oneself),
+		UNIT_CASE(redirect_is_older_than_what_is_known),
+		UNIT_CASE(late_drop),
+		UNIT_CASE(put_crossing_a_move),
+		UNIT_CASE(put_crossing_a_move_and_fetch_x),
+		UNIT_CASE(put_crossing_a_move_and_others),
+		UNIT_CASE(put_by_the_new_home),
+		UNIT_CASE(put_to_a_home_that_asks),
+		UNIT_CASE(handovers_nobody_honest_makes),
+		UNIT_CASE(entries_nobody_honest_sends),
+		UNIT_CASE(maps_nobody_honest_has),
+		UNIT_CASE(redirects_nobody_honest_sends),
+		UNIT_CASE(grants_nobody_honest_sends),
+	};
+
+	return unit_main("core-move", cases, UNIT_COUNT(cases));
+}
