@@ -15,7 +15,7 @@ void probe_queries(struct world *w, unsigned m)
 		world_fail(w, "I7", -1, "m%u knows a page outside the space", m);
 	for (unsigned p = 0; p < w->options->pages; p++)
 		if (dsm_core_dir(core, (struct gpage){w->space_page[p]}, &dir) !=
-		    (w->books[p].home == m))
+		    (world_home(w, (uint16_t)p) == m))
 			world_fail(w, "I7", (int)p, "m%u does not know whose page it is", m);
 	if (strcmp(dsm_state_name(DSM_M), "M") != 0 ||
 	    strcmp(dsm_state_name((enum dsm_state)(DSM_M + 1)), "?") != 0)
