@@ -120,8 +120,8 @@ static void begin_half(struct dsm_core *core)
 	h->before = j->steps;
 	memset(at(j, p.index), 0, index_size(j->events) * sizeof(uint32_t));
 	memcpy(at(j, p.fixed), core, j->fixed);
-	j->current = next;
 	__atomic_store_n(&h->sequence, sequence, __ATOMIC_SEQ_CST);
+	j->current = next;
 }
 
 void dsm_core_record(struct dsm_core *core, void *memory, uint32_t events)
@@ -268,12 +268,18 @@ static bool half_good(const struct dsm_journal *j, unsigned half)
 	return true;
 }
 
+/* `current` is the writer's alone: it may have died before it set it. */
+static unsigned younger(const struct dsm_journal *j)
+{
+	return j->half[1].sequence > j->half[0].sequence;
+}
+
 /* The half a replay begins with. */
 static unsigned older(const struct dsm_journal *j)
 {
-	unsigned other = !j->current;
+	unsigned other = !younger(j);
 
-	return j->half[other].sequence && !j->half[other].overflow ? other : j->current;
+	return j->half[other].sequence && !j->half[other].overflow ? other : younger(j);
 }
 
 const struct dsm_journal *dsm_journal_open(const void *memory, size_t bytes, const char **why)
@@ -293,12 +299,12 @@ const struct dsm_journal *dsm_journal_open(const void *memory, size_t bytes, con
 	if (!dsm_journal_bytes(&j->config, j->events) ||
 	    bytes < dsm_journal_bytes(&j->config, j->events) ||
 	    j->fixed != dsm_core_fixed_bytes(&j->config) ||
-	    j->core_bytes != dsm_core_bytes(&j->config) || j->current > 1)
+	    j->core_bytes != dsm_core_bytes(&j->config))
 		return NULL;
 	if (!half_good(j, 0) || !half_good(j, 1))
 		return NULL;
 	*why = "it holds no state to begin from";
-	if (!j->half[j->current].sequence || j->half[j->current].overflow)
+	if (!j->half[younger(j)].sequence || j->half[younger(j)].overflow)
 		return NULL;
 	*why = NULL;
 	return j;
@@ -316,9 +322,9 @@ uint64_t dsm_journal_before(const struct dsm_journal *j)
 
 uint32_t dsm_journal_count(const struct dsm_journal *j)
 {
-	uint32_t n = j->half[j->current].entries;
+	uint32_t n = j->half[younger(j)].entries;
 
-	return older(j) == j->current ? n : n + j->half[older(j)].entries;
+	return older(j) == younger(j) ? n : n + j->half[older(j)].entries;
 }
 
 const struct dsm_journal_entry *dsm_journal_at(const struct dsm_journal *j, uint32_t i)
@@ -327,7 +333,7 @@ const struct dsm_journal_entry *dsm_journal_at(const struct dsm_journal *j, uint
 
 	if (i >= j->half[half].entries) {
 		i -= j->half[half].entries;
-		half = j->current;
+		half = younger(j);
 	}
 	return (const struct dsm_journal_entry *)at(j, parts(j, half).entries) + i;
 }
@@ -345,7 +351,7 @@ struct dsm_core *dsm_journal_restore(const struct dsm_journal *j, void *memory)
 	unsigned first = older(j);
 
 	memcpy(memory, at(j, parts(j, first).fixed), j->fixed);
-	put_lines(j, j->current, memory);
+	put_lines(j, younger(j), memory);
 	put_lines(j, first, memory); /* the older ones win */
 	return dsm_core_attach(memory, &j->config);
 }
