@@ -3,7 +3,7 @@
  * What other threads want of a shard's thread: a queue of fixed size, filled from any thread,
  * emptied by one. Nothing blocks on it and nothing is allocated after open. Order is kept.
  *
- * POST, ACQUIRE and EVICT leave room for those that must not fail: RELEASE, STATS, MAP. Their
+ * POST, ACQUIRE, EVICT and MOVE leave room for those that must not fail: RELEASE, STATS, MAP. Their
  * number is bounded by their callers (DSM_ACQUIRES_MAX tokens, one STATS or MAP at a time), so push
  * never refuses them.
  *
@@ -26,6 +26,7 @@ enum command_type {
 	COMMAND_ACQUIRE, /* page, pages, write, token */
 	COMMAND_RELEASE, /* token */
 	COMMAND_EVICT,	 /* page */
+	COMMAND_MOVE,	 /* page, to */
 	COMMAND_STATS,	 /* request: struct dsm_stats to fill */
 	COMMAND_MAP,	 /* request: struct shard_map to work off */
 };

@@ -91,6 +91,11 @@ void dsm_release(struct dsm *d, uint32_t token);
 /* Gives a page back to its home, if it is here; a hint. */
 void dsm_evict(struct dsm *d, struct gpage page);
 
+/* Lets the home of the page's chunk move to another member, if it is here: the directory entries
+ * (not the data) are kept there from now on. A hint: ignored if home is elsewhere, or moves
+ * already. Accesses go on meanwhile. */
+void dsm_move_home(struct dsm *d, struct gpage page, struct member_id to);
+
 /* Sends n (0 .. POST_BYTES_MAX) bytes to a member (self too: its callback runs on the engine
  * thread). Ordered a pair. May be called from a callback. Does not block: it waits in a queue of 8
  * MiB for the engine thread, which hands it to the transport (contract T2). ERR_TOOBIG; ERR_INVALID

@@ -269,6 +269,12 @@ void dsm_evict(struct dsm *d, struct gpage page)
 	shard_command(d->shard, &(struct command){.type = COMMAND_EVICT, .page = page}, NULL);
 }
 
+void dsm_move_home(struct dsm *d, struct gpage page, struct member_id to)
+{
+	shard_command(d->shard, &(struct command){.type = COMMAND_MOVE, .page = page, .to = to},
+		      NULL);
+}
+
 int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n)
 {
 	if (n > POST_BYTES_MAX)

@@ -241,6 +241,11 @@ static bool command_event(const struct command *c, struct dsm_event *ev)
 		ev->type = DSM_EV_EVICT;
 		ev->evict.page = c->page;
 		return true;
+	case COMMAND_MOVE:
+		ev->type = DSM_EV_MOVE;
+		ev->move.page = c->page;
+		ev->move.to = c->to;
+		return true;
 	default:
 		return false;
 	}

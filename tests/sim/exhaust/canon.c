@@ -247,7 +247,7 @@ static void sort(uint32_t *value, unsigned n)
 /* Equal ones stay equal, next ones next. */
 static void close_gaps(struct versions *v)
 {
-	uint32_t old[VERSIONS_MAX], new[VERSIONS_MAX];
+	uint32_t old[VERSIONS_MAX] = {0}, new[VERSIONS_MAX] = {0};
 	for (unsigned i = 0; i < v->n; i++)
 		old[i] = *v->at[i];
 	sort(old, v->n);
@@ -436,7 +436,7 @@ static void ids_of_homes(const struct exhaust *x, struct exhaust_member *m, stru
 static void numbers(const struct exhaust *x, struct exhaust_image *i)
 {
 	struct ids ids;
-	memset(ids.n, 0, sizeof(ids.n));
+	memset(&ids, 0, sizeof(ids));
 	for (unsigned m = 0; m < x->members; m++)
 		for (unsigned p = 0; p < x->pages; p++)
 			if (i->member[m].holder[p].txn)

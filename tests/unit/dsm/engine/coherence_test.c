@@ -71,6 +71,24 @@ static void *work(void *context)
 	return NULL;
 }
 
+/* Homes go round while the others count. Every member gives orders; those for homes that are
+ * elsewhere are ignored. */
+static void *move_homes(void *context)
+{
+	struct rack_member *m = context;
+	unsigned seed = m->self + 7u;
+	uint64_t end = clock_ms() + RUN_MS;
+
+	while (clock_ms() < end) {
+		struct gpage page = {(unsigned)rand_r(&seed) % PAGES};
+		struct member_id to = {(uint8_t)((unsigned)rand_r(&seed) % RACK_MEMBERS)};
+
+		dsm_move_home(m->dsm, page, to);
+		usleep(2000);
+	}
+	return NULL;
+}
+
 static void check_sums(struct rack_member *m)
 {
 	uint64_t others[WORDS] = {0};
@@ -113,7 +131,7 @@ static void check_figures(struct rack_member *m)
 	atomic_fetch_add(&m->rack->counter[200], owned);
 }
 
-static void random_increments(struct rack_member *m)
+static void count(struct rack_member *m)
 {
 	static struct worker w[THREADS];
 
@@ -133,7 +151,37 @@ static void random_increments(struct rack_member *m)
 	EXPECT(m->rack, rack_barrier(m));
 	EXPECT(m->rack,
 	       atomic_load(&m->rack->counter[200]) == PAGES); /* every page read has one owner */
+}
+
+static void random_increments(struct rack_member *m)
+{
+	count(m);
 	rack_leave(m);
+}
+
+static void increments_while_homes_move(struct rack_member *m)
+{
+	struct dsm_stats s;
+	pthread_t mover;
+
+	pthread_create(&mover, NULL, move_homes, m);
+	count(m);
+	pthread_join(mover, NULL);
+	dsm_stats(m->dsm, &s);
+	atomic_fetch_add(&m->rack->counter[201], s.core.moved_in);
+	atomic_fetch_add(&m->rack->counter[202], s.core.redirected);
+	EXPECT(m->rack, s.core.moved_in > 0 && s.core.moved_out > 0);
+	EXPECT(m->rack, rack_barrier(m));
+	if (!m->self)
+		printf("%llu moves, %llu requests redirected ",
+		       (unsigned long long)atomic_load(&m->rack->counter[201]),
+		       (unsigned long long)atomic_load(&m->rack->counter[202]));
+	rack_leave(m);
+}
+
+static void homes_that_move_count_exactly(void)
+{
+	rack_run(3, &(struct rack_config){.pages = PAGES}, increments_while_homes_move);
 }
 
 static void three_members_count_exactly(void)
@@ -290,11 +338,9 @@ static void two_members_in_one_process(void)
 int main(void)
 {
 	static const struct unit_case cases[] = {
-		UNIT_CASE(three_members_count_exactly),
-		UNIT_CASE(without_holds_too),
-		UNIT_CASE(a_page_goes_round),
-		UNIT_CASE(what_was_written_first_is_seen_first),
-		UNIT_CASE(local_ranges_stay_local),
+		UNIT_CASE(three_members_count_exactly),		 UNIT_CASE(without_holds_too),
+		UNIT_CASE(homes_that_move_count_exactly),	 UNIT_CASE(a_page_goes_round),
+		UNIT_CASE(what_was_written_first_is_seen_first), UNIT_CASE(local_ranges_stay_local),
 		UNIT_CASE(two_members_in_one_process),
 	};
 
