@@ -4,7 +4,7 @@
 set -u
 cellsim=$1 list=$2 n=0 bad=0
 while read -ra words; do
-	[ "${#words[@]}" -gt 0 ] && [[ ${words[0]} != \#* ]] || continue
+	[[ ${words[0]-#} == \#* ]] && continue
 	n=$((n + 1))
 	"$cellsim" --first "${words[@]}" || { echo "FAILED: cellsim ${words[*]}"; bad=$((bad + 1)); }
 done <"$list"

@@ -175,6 +175,19 @@ static bool wanted(const struct mutate *m, int number, const char *id)
 	return number % m->every == m->first && strstr(id, m->only) && named(m, id);
 }
 
+/* Nobody may catch the sources as they are: else every mutant would seem to be caught. */
+static int control(const struct mutate *m)
+{
+	const struct site nothing = {.id = "nothing changed"};
+	const struct file *f = &m->files[0];
+	const struct outcome o = trial_run(&m->config, &f->source, f->name, &nothing, 0);
+	if (o.verdict == MUTANT_SURVIVED)
+		return 0;
+	fprintf(stderr, "mutate: the sources as they are fail in %s: %s\n",
+		o.verdict == MUTANT_CAUGHT ? m->config.stages[o.stage].name : "the build", o.text);
+	return 2;
+}
+
 /* Outcomes are noted in the order of the mutants. */
 static void run(struct mutate *m)
 {
@@ -335,7 +348,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	m.config.work = m.work;
-	run(&m);
+	const int broken = m.list ? 0 : control(&m);
+	if (!broken)
+		run(&m);
 	rmdir(m.work);
-	return m.list ? 0 : verdict(&m);
+	return broken || m.list ? broken : verdict(&m);
 }
