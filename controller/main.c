@@ -3,6 +3,7 @@
 
 #include "controller/options.h"
 #include "controller/server/server.h"
+#include "proto/base/fd.h"
 #include "proto/base/log.h"
 
 int main(int argc, char **argv)
@@ -15,6 +16,8 @@ int main(int argc, char **argv)
 		return 0;
 	case OPTIONS_RUN:
 		log_open("cell-controller");
+		if (fd_raise_limit(&e)) /* its peers are more than the usual 1024 */
+			log_warning("%s", e.text);
 		if (!server_run(&config, &e))
 			return 0;
 		break;

@@ -20,6 +20,7 @@
 #include "node/celld/preflight.h"
 #include "node/celld/run_dir.h"
 #include "node/celld/uplink.h"
+#include "proto/base/fd.h"
 #include "proto/base/log.h"
 #include "proto/base/text.h"
 #include "proto/control.h"
@@ -254,5 +255,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(d.title, sizeof(d.title), "celld %s", d.options.name);
 	log_open(d.title);
+	if (fd_raise_limit(&e)) /* each fragment takes some */
+		log_warning("%s", e.text);
 	return run(&d, &e) ? complain(&e) : 0;
 }

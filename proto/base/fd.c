@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,19 @@ int fd_set_cloexec(int fd, bool on, struct err *e)
 int fd_set_nonblock(int fd, bool on, struct err *e)
 {
 	return set_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK, on, e);
+}
+
+int fd_raise_limit(struct err *e)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return err_sys(e, errno, "cannot read the limit of descriptors");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return err_sys(e, errno, "cannot raise the limit of descriptors to %llu",
+			       (unsigned long long)limit.rlim_max);
+	return ERR_OK;
 }
 
 int fd_read_full(int fd, void *to, size_t n, struct err *e)

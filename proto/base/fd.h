@@ -17,6 +17,13 @@ void fd_close(int *fd);
 int fd_set_cloexec(int fd, bool on, struct err *e);
 int fd_set_nonblock(int fd, bool on, struct err *e);
 
+/*
+ * Lets this process hold as many descriptors as it may be given: its soft RLIMIT_NOFILE becomes the
+ * hard one (getrlimit(2)). Children inherit it; so only in programs, and libraries, that never use
+ * select(2), which ends at 1024. SYS: the hard limit is above fs.nr_open; the limit stays.
+ */
+int fd_raise_limit(struct err *e);
+
 /* Reads exactly n bytes from a blocking descriptor, over short reads and EINTR. LOST: end of file
  * before n bytes; SYS. */
 int fd_read_full(int fd, void *to, size_t n, struct err *e);

@@ -8,7 +8,11 @@
 stranger=$build/tests/stranger
 guests=$build/guests
 controller_options=(--listen tcp:127.0.0.1:0)
+files_max=128 # the daemons must raise it: the crowds below are larger
+ulimit -S -n $files_max || skip "no $files_max open files are allowed"
 cluster_up 3 --cpus 8
+raised() { awk '/^Max open files/ { exit !($4 == $5) }' "/proc/$1/limits"; }
+for pid in "$controller_pid" "${cell_pid[@]}"; do want "$(cat "/proc/$pid/comm") raises its limit of open files" raised "$pid"; done
 local=unix:$work/state/ctl.sock
 tcp=$(grep '^tcp:' "$work/controller.ready")
 
@@ -77,6 +81,7 @@ for address in "$local" "$tcp"; do
 	want "and cellctl is served" ctl cell list
 done
 during=$(open_files "$controller_pid")
+want "more than $files_max at once" [ "$during" -gt $files_max ]
 say "the controller has $before files open, $during with 1200 silent connections"
 want "a listener holds 256 at most" [ "$during" -le $((before + 2 * 256 + 8)) ]
 for pid in $waiters; do want "a waiting peer is closed" wait "$pid"; done

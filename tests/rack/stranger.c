@@ -434,6 +434,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN);
 	setlinebuf(stdout);
+	if (fd_raise_limit(&e)) /* a crowd is large */
+		give_up(e.text);
 	while ((c = getopt(argc, argv, "lck:")) != -1) {
 		if (c == 'k' && key_file_read(optarg, self.key, &e))
 			give_up(e.text);
