@@ -128,7 +128,10 @@ static void timer_fired(uv_timer_t *timer)
 		OWN_REASON(f, CELLULAR__END_CAUSE__END_START_FAILED,
 			   "cell-vm (pid %d) on %s did not listen within %u s", (int)f->pid,
 			   f->config->cell, f->config->start_ms / 1000);
-	else if (uv_timer_get_repeat(timer))
+	else if (!uv_timer_get_repeat(timer))
+		log_warning("vm %" PRIu64 ": cell-vm (pid %d) does not end: killed", f->vm_id,
+			    (int)f->pid);
+	else
 		log_warning("vm %" PRIu64 ": cell-vm (pid %d) was killed and does not die",
 			    f->vm_id, (int)f->pid);
 	kill_process(f);
