@@ -206,8 +206,10 @@ static int check_config(const struct vm_config *c, struct err *e)
 	if (c->memory < GUEST_IMAGE || c->memory % LARGE_PAGE ||
 	    c->memory > BOOT_MEMORY_MAX - GUEST_LOCAL_BYTES)
 		return err_set(e, ERR_INVALID,
-			       "memory of %llu bytes: multiples of 2 MiB up to %d GiB are possible",
-			       (unsigned long long)c->memory, BOOT_GIB_MAX);
+			       "memory of %llu bytes: multiples of 2 MiB from %d MiB to %d GiB are "
+			       "possible",
+			       (unsigned long long)c->memory, (int)(GUEST_IMAGE >> 20),
+			       BOOT_GIB_MAX);
 	return ERR_OK;
 }
 

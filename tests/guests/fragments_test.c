@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -392,6 +393,8 @@ static void what_cannot_start_says_why(void)
 	fails_to_start(&c, ERR_NOTFOUND, "/nowhere/data");
 	c = config("guests/hello.elf", 0, NULL);
 	c.memory = 2 << 20;
+	fails_to_start(&c, ERR_INVALID, "multiples of 2 MiB from 4 MiB");
+	c.memory = 4 << 20;
 	fails_to_start(&c, ERR_NOSPACE, "guest too large: needs");
 	c = config("guests/hello.elf", 0, NULL);
 	c.memory += 4096;
@@ -433,6 +436,15 @@ struct holdings {
 	char name[128][128];
 };
 
+/* The flight recorder is celld's memory: named by its number, as it must be no other fragment's. */
+static void name_memory(const char *link, char *name, size_t size)
+{
+	struct stat st;
+
+	if (strcmp(name, "/memfd:flight (deleted)") == 0 && stat(link, &st) == 0)
+		snprintf(name, size, "flight:[%llu]", (unsigned long long)st.st_ino);
+}
+
 static void list_descriptors(pid_t pid, struct holdings *h)
 {
 	char path[64], link[320];
@@ -449,7 +461,8 @@ static void list_descriptors(pid_t pid, struct holdings *h)
 		n = readlink(link, h->name[h->n], sizeof(h->name[0]) - 1);
 		if (n < 0 || atoi(d->d_name) <= STDERR_FILENO)
 			continue;
-		h->name[h->n++][n] = 0;
+		h->name[h->n][n] = 0;
+		name_memory(link, h->name[h->n++], sizeof(h->name[0]));
 	}
 	if (fds)
 		closedir(fds);
@@ -472,7 +485,7 @@ static void check_descriptors(const struct holdings *mine, const struct holdings
 	}
 }
 
-/* The only shared mappings are KVM's view of a vCPU. */
+/* The only shared mappings are KVM's view of a vCPU and the flight recorder. */
 static void check_mappings(pid_t pid)
 {
 	char path[64], line[512], rights[8];
@@ -483,7 +496,7 @@ static void check_mappings(pid_t pid)
 	CU_ASSERT_PTR_NOT_NULL(maps);
 	while (maps && fgets(line, sizeof(line), maps)) {
 		if (sscanf(line, "%*s %7s", rights) != 1 || rights[3] != 's' ||
-		    strstr(line, "anon_inode:kvm-vcpu:"))
+		    strstr(line, "anon_inode:kvm-vcpu:") || strstr(line, "/memfd:flight"))
 			continue;
 		CU_FAIL("a shared mapping");
 		fprintf(stderr, "%s", line);

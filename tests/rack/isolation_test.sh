@@ -20,7 +20,12 @@ odd_files() { awk '$5 != 0 && $6 !~ /\.so|\/cell-vm$/ && $2 !~ /s$/ { print $6 }
 # What descriptors name: sockets, pipes, memfds, files. Devices and /dev/null hold nothing of another process.
 descriptors() {
 	local fd
-	for fd in /proc/"$1"/fd/*; do readlink "$fd"; done | grep -vE '^/dev/(null|kvm|userfaultfd)$|^anon_inode:' | sort -u
+	for fd in /proc/"$1"/fd/*; do
+		case $(readlink "$fd") in
+		/memfd:*) stat -L -c 'memfd:%i' "$fd" ;; # its name says nothing: the flight recorder of each has the same
+		*) readlink "$fd" ;;
+		esac
+	done | grep -vE '^/dev/(null|kvm|userfaultfd)$|^anon_inode:' | sort -u
 }
 
 for pid in "${pids[@]}"; do
