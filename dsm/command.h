@@ -26,6 +26,7 @@ enum command_type {
 	COMMAND_ACQUIRE, /* page, pages, write, token */
 	COMMAND_RELEASE, /* token */
 	COMMAND_EVICT,	 /* page */
+	COMMAND_DISCARD, /* page */
 	COMMAND_MOVE,	 /* page, to */
 	COMMAND_STATS,	 /* request: struct dsm_stats to fill */
 	COMMAND_MAP,	 /* request: struct shard_map to work off */

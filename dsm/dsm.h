@@ -91,6 +91,11 @@ void dsm_release(struct dsm *d, uint32_t token);
 /* Gives a page back to its home, if it is here; a hint. */
 void dsm_evict(struct dsm *d, struct gpage page);
 
+/* Nobody wants the content of a page any more: it may be thrown away. A hint; a later read gives
+ * zeros or the old content, a read after a later write what was written. A write of another thread
+ * at the same time may be lost with the rest. */
+void dsm_discard(struct dsm *d, struct gpage page);
+
 /* Lets the home of the page's chunk move to another member, if it is here: the directory entries
  * (not the data) are kept there from now on. A hint: ignored if home is elsewhere, or moves
  * already. Accesses go on meanwhile. */

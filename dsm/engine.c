@@ -269,6 +269,11 @@ void dsm_evict(struct dsm *d, struct gpage page)
 	shard_command(d->shard, &(struct command){.type = COMMAND_EVICT, .page = page}, NULL);
 }
 
+void dsm_discard(struct dsm *d, struct gpage page)
+{
+	shard_command(d->shard, &(struct command){.type = COMMAND_DISCARD, .page = page}, NULL);
+}
+
 void dsm_move_home(struct dsm *d, struct gpage page, struct member_id to)
 {
 	shard_command(d->shard, &(struct command){.type = COMMAND_MOVE, .page = page, .to = to},

@@ -238,8 +238,10 @@ static bool command_event(const struct command *c, struct dsm_event *ev)
 		ev->release.token = c->token;
 		return true;
 	case COMMAND_EVICT:
+	case COMMAND_DISCARD:
 		ev->type = DSM_EV_EVICT;
 		ev->evict.page = c->page;
+		ev->evict.discard = c->type == COMMAND_DISCARD;
 		return true;
 	case COMMAND_MOVE:
 		ev->type = DSM_EV_MOVE;

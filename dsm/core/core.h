@@ -77,7 +77,7 @@ enum dsm_event_type {
 	DSM_EV_ACQUIRE, /* a device wants pages [page, page+pages) with read or write right, and to
 			   keep them for a while */
 	DSM_EV_RELEASE, /* ... and is done with them */
-	DSM_EV_EVICT,	/* give page back to its home: PUT (owner) or DROP (sharer) */
+	DSM_EV_EVICT,	/* give page back to its home: PUT (owner) or DROP (sharer); or forget it */
 	DSM_EV_MOVE,	/* let the home of page's chunk move to member `to`; ignored if home is not
 			   here, or on its way already */
 };
@@ -123,6 +123,7 @@ struct dsm_event {
 		} release;
 		struct {
 			struct gpage page;
+			bool discard; /* nobody wants its content any more: zeros will do (R43) */
 		} evict;
 		struct {
 			struct gpage page; /* any of the chunk */
@@ -184,6 +185,7 @@ struct dsm_effects {
 	X(deferred, "requests held back by a hold or an acquire")                                  \
 	X(queued, "requests queued at home behind another one")                                    \
 	X(evicted, "pages or copies given back")                                                   \
+	X(discarded, "pages whose content nobody wanted any more")                                 \
 	X(redirected, "requests that found their home moved, and asked again")                     \
 	X(moved_in, "chunks whose home came here")                                                 \
 	X(moved_out, "chunks whose home went from here")                                           \

@@ -59,8 +59,31 @@ static void drop_copy(struct dsm_core *core, uint32_t page)
 	core->stats.evicted++;
 }
 
+/* R43: the only copy is gone, and with it the content: the page is zero from here on. */
+static void forget_content(struct dsm_core *core, uint32_t page)
+{
+	struct dsm_holder *h = dsm_holder(core, page);
+
+	if (h->state == DSM_M)
+		dsm_fx(core, DSM_FX_PROTECT, page);
+	dsm_fx(core, DSM_FX_UNMAP, page);
+	dsm_holder_move(core, page, DSM_I);
+	core->stats.discarded++;
+}
+
+/* R43 at home: as if nobody ever held it. */
+static void forget_own(struct dsm_core *core, uint32_t page)
+{
+	struct dsm_home *e = dsm_home_entry(core, page);
+
+	if (!dsm_home_is_here(core, page) || e->requester)
+		return;
+	forget_content(core, page);
+	e->owner = 0;
+}
+
 /* R21: the page leaves memory but stays in our slot until PUT_ACK. */
-static void put_page(struct dsm_core *core, uint32_t page)
+static void put_page(struct dsm_core *core, uint32_t page, bool discard)
 {
 	struct dsm_holder *h = dsm_holder(core, page);
 	struct dsm_txn *t = dsm_txn_take(core, page, PAGE_PUT);
@@ -69,15 +92,19 @@ static void put_page(struct dsm_core *core, uint32_t page)
 	if (!t)
 		return; /* an eviction is a hint */
 	slot = dsm_txn_slot(core, t);
-	t->flags = PAGE_FLAG_OWNER | (h->zero ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
+	t->flags = PAGE_FLAG_OWNER | (h->zero || discard ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
 	t->version = h->version;
 	t->home = dsm_home_of(core, page);
-	if (h->state == DSM_M)
-		dsm_fx(core, DSM_FX_PROTECT, page);
-	if (!h->zero)
-		dsm_fx_slot(core, DSM_FX_READ_OUT, page, slot);
-	dsm_fx(core, DSM_FX_UNMAP, page);
-	dsm_holder_move(core, page, DSM_I);
+	if (discard) {
+		forget_content(core, page);
+	} else {
+		if (h->state == DSM_M)
+			dsm_fx(core, DSM_FX_PROTECT, page);
+		if (!h->zero)
+			dsm_fx_slot(core, DSM_FX_READ_OUT, page, slot);
+		dsm_fx(core, DSM_FX_UNMAP, page);
+		dsm_holder_move(core, page, DSM_I);
+	}
 	dsm_txn_move(core, t, TXN_PUT_HELD);
 	dsm_send(core, t->home,
 		 (struct dsm_msg){.type = PAGE_PUT,
@@ -96,6 +123,7 @@ void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
 {
 	uint32_t page = (uint32_t)ev->evict.page.v;
 	struct dsm_holder *h;
+	bool discard;
 
 	if (refuse(core, ev->evict.page.v))
 		return;
@@ -104,8 +132,11 @@ void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
 		return;
 	if (dsm_collections_until(core, page) > core->now)
 		return;
+	discard = ev->evict.discard && (h->state == DSM_E || h->state == DSM_M);
 	if (h->state == DSM_S)
 		drop_copy(core, page);
 	else if (!dsm_is_self(core, dsm_home_of(core, page)))
-		put_page(core, page); /* home's own pages have nowhere to go */
+		put_page(core, page, discard);
+	else if (discard) /* else home's own pages have nowhere to go */
+		forget_own(core, page);
 }

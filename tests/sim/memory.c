@@ -151,6 +151,7 @@ static void prove(struct world *w, unsigned m, uint16_t page)
 static void read_out(struct world *w, unsigned m, uint16_t page, uint16_t slot)
 {
 	struct frame *f = &w->members[m].memory.frames[page];
+	w->members[m].cause.discard = WORLD_NO_PAGE; /* it goes to somebody */
 	prove(w, m, page);
 	if (f->writable)
 		world_fail(w, "M3", page, "m%u reads a page out that is still written", m);
@@ -185,6 +186,8 @@ void memory_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_
 		if (f->writable)
 			world_fail(w, "M3", page, "m%u drops a page that is still written", m);
 		check_hold(w, m, page);
+		if (w->members[m].cause.discard == page)
+			oracle_forget(&w->oracle, page);
 		set_right(w, m, page, false, false);
 		break;
 	case DSM_FX_READ_OUT:

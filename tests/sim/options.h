@@ -21,7 +21,8 @@
 	  "members cannot reach others, in one way or both, and learn it late or from others")     \
 	X(FORGE, forge,                                                                            \
 	  "a member sends what no rule allows, once: the space must end and say who")              \
-	X(MOVE, move, "homes of chunks move")
+	X(MOVE, move, "homes of chunks move")                                                      \
+	X(DISCARD, discard, "some of what is evicted is thrown away: it reads as zeros then")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,

@@ -27,6 +27,11 @@ uint64_t oracle_read(const struct oracle *o, unsigned page)
 	return o->value[page];
 }
 
+void oracle_forget(struct oracle *o, unsigned page)
+{
+	o->value[page] = 0;
+}
+
 uint64_t oracle_write(struct oracle *o, unsigned page)
 {
 	return o->value[page] = ++o->writes;

@@ -20,6 +20,7 @@ void oracle_clear(struct oracle *o, unsigned pages);
 void oracle_free(struct oracle *o);
 
 uint64_t oracle_read(const struct oracle *o, unsigned page);
+void oracle_forget(struct oracle *o, unsigned page);	/* zeros are written */
 uint64_t oracle_write(struct oracle *o, unsigned page); /* returns the number to be stored */
 
 #endif

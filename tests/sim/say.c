@@ -90,7 +90,8 @@ void say_event(struct world *w, unsigned m, const struct dsm_event *event,
 	       const struct letter *letter)
 {
 	const struct member *mb = &w->members[m];
-	const char *name = say_event_name(event->type);
+	const bool discard = event->type == DSM_EV_EVICT && event->evict.discard;
+	const char *name = discard ? "discard" : say_event_name(event->type);
 	switch (event->type) {
 	case DSM_EV_MSG:
 		say_message(w, m, event, letter->data);

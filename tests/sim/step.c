@@ -197,10 +197,19 @@ static void note_page(const struct world *w, struct member *mb, struct gpage pag
 		touch(mb, used);
 }
 
+static bool is_sole_copy(const struct member *mb, struct gpage page)
+{
+	const enum dsm_state state = dsm_core_state(mb->core, page);
+	return state == DSM_E || state == DSM_M;
+}
+
 static void note_cause(const struct world *w, struct member *mb, const struct dsm_event *event,
 		       const struct letter *letter)
 {
-	mb->cause = (struct cause){.type = event->type, .now = w->now, .page = WORLD_NO_PAGE};
+	mb->cause = (struct cause){.type = event->type,
+				   .now = w->now,
+				   .discard = WORLD_NO_PAGE,
+				   .page = WORLD_NO_PAGE};
 	mb->n_touched = 0;
 	switch (event->type) {
 	case DSM_EV_FAULT:
@@ -219,6 +228,8 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 			note_page(w, mb, (struct gpage){event->acquire.page.v + i});
 		break;
 	case DSM_EV_EVICT:
+		if (event->evict.discard && is_sole_copy(mb, event->evict.page))
+			mb->cause.discard = world_page(w, event->evict.page);
 		note_page(w, mb, event->evict.page);
 		break;
 	case DSM_EV_MOVE:

@@ -36,7 +36,11 @@ static void evict(struct world *w, unsigned m, uint16_t page)
 	if (f->present)
 		w->figures->done[SIM_EVICT]++;
 	f->given_back = true;
-	struct dsm_event ev = {.type = DSM_EV_EVICT, .evict = {.page = {w->space_page[page]}}};
+	struct dsm_event ev = {.type = DSM_EV_EVICT,
+			       .evict = {.page = {w->space_page[page]},
+					 .discard = rng_chance(&w->rng, w->tuning.discard)}};
+	if (ev.evict.discard && f->present)
+		w->figures->done[SIM_DISCARD]++;
 	step_give(w, m, &ev, NULL);
 }
 

@@ -66,6 +66,8 @@ static void draw_trouble(struct tuning *t, const struct options *o, struct rng *
 	t->rests = (unsigned)rng_pick(r, 1, 2, 4);
 	if (o->faults & 1 << SIM_EVICT)
 		t->evict_gap = rng_pick(r, 0, 10, 50, 200, 1000) * US * share;
+	if (o->faults & 1 << SIM_DISCARD)
+		t->discard = (uint32_t)rng_pick(r, 0, 100, 500);
 	if (o->faults & 1 << SIM_MOVE)
 		t->move_gap = rng_pick(r, 0, 100, 300, 1000, 5000) * US * share;
 	if (o->faults & 1 << SIM_EPOCH) {

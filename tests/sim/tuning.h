@@ -33,6 +33,7 @@ struct tuning {
 	uint64_t tail_delay; /* ns, most */
 	/* trouble */
 	uint64_t evict_gap;    /* ns between two evictions on a member; 0: none */
+	uint32_t discard;      /* per mille of the evictions that throw the content away */
 	uint64_t move_gap;     /* ns between two orders to move a home, of a member; 0: none */
 	uint64_t stale_gap;    /* ns between two messages of another epoch; 0: none */
 	uint64_t odd_gap;      /* ns between two events to be refused; 0: none */

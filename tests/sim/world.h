@@ -49,6 +49,7 @@ struct cause {
 	uint8_t msg_type;  /* enum page_type */
 	uint64_t now;	   /* when the core was asked; effects may come later */
 	uint16_t page;	   /* of a message */
+	uint16_t discard;  /* page whose content may end with it */
 	bool has_data;	   /* it carried page data ... */
 	uint64_t data;	   /* ... with this content */
 };

@@ -178,7 +178,12 @@ void rack_fault(struct rack *r, uint8_t member, uint64_t page, bool write)
 
 void rack_evict(struct rack *r, uint8_t member, uint64_t page)
 {
-	rack_step(r, member, (struct dsm_event){.type = DSM_EV_EVICT, .evict = {{page}}});
+	rack_step(r, member, (struct dsm_event){.type = DSM_EV_EVICT, .evict = {{page}, false}});
+}
+
+void rack_discard(struct rack *r, uint8_t member, uint64_t page)
+{
+	rack_step(r, member, (struct dsm_event){.type = DSM_EV_EVICT, .evict = {{page}, true}});
 }
 
 void rack_acquire(struct rack *r, uint8_t member, uint64_t page, uint32_t pages, bool write,

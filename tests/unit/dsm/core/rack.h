@@ -52,6 +52,7 @@ void rack_delete(struct rack *r);
 void rack_step(struct rack *r, uint8_t member, struct dsm_event event);
 void rack_fault(struct rack *r, uint8_t member, uint64_t page, bool write);
 void rack_evict(struct rack *r, uint8_t member, uint64_t page);
+void rack_discard(struct rack *r, uint8_t member, uint64_t page);
 void rack_acquire(struct rack *r, uint8_t member, uint64_t page, uint32_t pages, bool write,
 		  uint32_t token);
 void rack_release(struct rack *r, uint8_t member, uint32_t token);

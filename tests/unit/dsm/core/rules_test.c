@@ -351,6 +351,59 @@ static void owner_puts_the_page_back(void)
 	end();
 }
 
+/* R43: nobody reads it out; zeros go back to nobody. */
+static void discarded_page_is_zero(void)
+{
+	begin(3);
+	rack_write(r, 1, P0, 31);
+	rack_discard(r, 1, P0);
+	CU_ASSERT_TRUE(EFFECTS_ARE(DSM_FX_PROTECT, DSM_FX_UNMAP, DSM_FX_SEND));
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 0, PAGE_PUT).flags, PAGE_FLAG_ZERO | PAGE_FLAG_OWNER);
+	rack_settle(r);
+	CU_ASSERT_TRUE(member_eq(rack_dir(r, P0).owner, MEMBER_NONE));
+	CU_ASSERT_EQUAL(rack_read(r, 2, P0), 0);
+	rack_write(r, 0, P0, 7); /* and at its home */
+	rack_discard(r, 0, P0);
+	CU_ASSERT_TRUE(member_eq(rack_dir(r, P0).owner, MEMBER_NONE));
+	CU_ASSERT_EQUAL(rack_read(r, 1, P0), 0);
+	rack_write(r, 2, P0, 9);
+	CU_ASSERT_EQUAL(rack_read(r, 1, P0), 9);
+	CU_ASSERT_EQUAL(rack_stats(r, 0).discarded + rack_stats(r, 1).discarded, 2);
+	end();
+}
+
+/* R43: a page that others have is evicted, no more: what they read goes on. */
+static void discard_of_a_shared_page_keeps_it(void)
+{
+	one_owner_one_sharer(3);
+	const uint64_t before = rack_read(r, 2, P0);
+	rack_discard(r, 1, P0);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_read(r, 0, P0), before);
+	CU_ASSERT_EQUAL(rack_read(r, 2, P0), before);
+	CU_ASSERT_EQUAL(rack_stats(r, 1).discarded, 0);
+	end();
+}
+
+/* R43 and C2: a fetch that crosses the discard gets zeros, and a later write stays. */
+static void fetch_crossing_a_discard(void)
+{
+	begin(3);
+	rack_write(r, 1, P0, 31);
+	rack_fault(r, 2, P0, true);
+	rack_discard(r, 1, P0);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 2, PAGE_GRANT).flags,
+			PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER);
+	rack_poke(r, 2, P0, 77);
+	rack_deliver(r, 1, 0, PAGE_PUT); /* stale by now */
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_read(r, 0, P0), 77);
+	CU_ASSERT_EQUAL(rack_read(r, 1, P0), 77);
+	end();
+}
+
 /* R22: sharers stay; home, being one of them, keeps its own copy. */
 static void home_takes_over_with_sharers(void)
 {
@@ -447,6 +500,9 @@ int main(void)
 		UNIT_CASE(a_long_backlog_is_worked_off_in_small_steps),
 		UNIT_CASE(sharer_drops_its_copy),
 		UNIT_CASE(owner_puts_the_page_back),
+		UNIT_CASE(discarded_page_is_zero),
+		UNIT_CASE(discard_of_a_shared_page_keeps_it),
+		UNIT_CASE(fetch_crossing_a_discard),
 		UNIT_CASE(home_takes_over_with_sharers),
 		UNIT_CASE(untouched_page_goes_back_to_nobody),
 		UNIT_CASE(zero_page_with_sharers_goes_home_without_data),
