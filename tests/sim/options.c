@@ -69,7 +69,7 @@ void options_usage(void)
 	     "  --exhaust       instead of seeds: every state that can be reached\n"
 	     "  --losses N      exhaust: members that may be lost (0)\n"
 	     "  --acquires N    exhaust: devices that may acquire all pages at a time (0)\n"
-	     "  --moves N       exhaust: how often the home of each chunk may move (0)\n"
+	     "  --moves N       exhaust: how often the home of each chunk may move (0), or any\n"
 	     "  --same-home     exhaust: two pages have one home\n"
 	     "  --memory-mib N  exhaust: most memory for states (2048)\n"
 	     "  --check-reductions  exhaust: step every state with and without reductions\n"
@@ -170,8 +170,8 @@ static int take(struct options *out, int option, const char *name, char *value)
 		out->acquires = (unsigned)n;
 		break;
 	case OPT_MOVES:
-		good = number(value, 0, 100, &n);
-		out->moves = (unsigned)n;
+		good = !strcmp(value, "any") || number(value, 0, 100, &n);
+		out->moves = !strcmp(value, "any") ? OPTIONS_ANY : (unsigned)n;
 		break;
 	case OPT_MEMORY:
 		good = number(value, 1, 1 << 20, &n);

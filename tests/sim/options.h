@@ -3,6 +3,7 @@
 #ifndef CELLULAR_SIM_OPTIONS_H
 #define CELLULAR_SIM_OPTIONS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,6 +34,8 @@ enum sim_fault {
 
 enum { SIM_FAULTS_ALL = (1 << SIM_FAULT_KINDS) - 1, SIM_PAGES_MAX = 1024 };
 
+#define OPTIONS_ANY UINT_MAX /* no bound */
+
 struct options {
 	unsigned members;    /* 1 .. DSM_MEMBERS_MAX */
 	unsigned pages;	     /* 1 .. SIM_PAGES_MAX: pages that are used */
@@ -47,7 +50,7 @@ struct options {
 	bool exhaust;	       /* every state instead of seeds (exhaust/exhaust.h) */
 	unsigned losses;       /* exhaust: members that may be lost */
 	unsigned acquires;     /* exhaust: devices that may acquire at a time */
-	unsigned moves;	       /* exhaust: how often a home may move */
+	unsigned moves;	       /* exhaust: of the home of each chunk; OPTIONS_ANY: without end */
 	unsigned memory_mib;   /* exhaust: most memory for states */
 	bool same_home;	       /* exhaust: two pages have one home */
 	bool check_reductions; /* exhaust: put them to the test at each transition */

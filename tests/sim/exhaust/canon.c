@@ -104,6 +104,8 @@ static void dead_parts(const struct exhaust *x, struct exhaust_member *m)
 		struct dsm_txn *t = &m->core.txn[p];
 		if (t->state == TXN_FREE)
 			*t = (struct dsm_txn){0};
+		if (t->state != TXN_ASKED)
+			t->map = 0;
 		if (!in_slot(t))
 			m->slot[p] = (struct slot){0};
 		dead_holder(m, &m->holder[p]);
@@ -119,8 +121,28 @@ static void dead_parts(const struct exhaust *x, struct exhaust_member *m)
 		m->proof[i] = (struct dsm_proof){0};
 }
 
-/* A core that has ended does nothing any more; what its memory maps still counts (I1). */
-static void end_member(const struct exhaust *x, struct exhaust_member *m)
+/* ---- where homes are ---- */
+
+/* Said in words where a core means "where it was at first". */
+static void homes_in_words(const struct exhaust *x, struct exhaust_member *m)
+{
+	for (unsigned p = 0; p < x->pages; p++)
+		if (!m->chunk[p].home)
+			m->chunk[p].home =
+				(uint8_t)(x->w->space_page[p] / DSM_CHUNK_PAGES % x->members + 1);
+}
+
+/* Of a core that has ended: home is here, or is not. */
+static struct dsm_chunk end_chunk(const struct dsm_chunk *c, unsigned m)
+{
+	const bool here = c->home == m + 1 && c->state != CHUNK_COMING;
+	return (struct dsm_chunk){.home = (uint8_t)(m + 1),
+				  .state = here ? CHUNK_SETTLED : CHUNK_COMING};
+}
+
+/* A core that has ended does nothing any more; what its memory maps still counts (I1), and that
+ * nobody else is home (I7). */
+static void end_member(const struct exhaust *x, struct exhaust_member *m, unsigned self)
 {
 	struct exhaust_member old = *m;
 	memset(m, 0, sizeof(*m));
@@ -128,6 +150,8 @@ static void end_member(const struct exhaust *x, struct exhaust_member *m)
 	m->dead = old.dead;
 	m->ended = old.ended;
 	m->core.ended = true;
+	for (unsigned p = 0; p < x->pages; p++)
+		m->chunk[p] = end_chunk(&old.chunk[p], self);
 	for (unsigned p = 0; p < x->pages && !old.dead; p++)
 		m->frame[p] = (struct frame){.value = old.frame[p].present ? old.frame[p].value : 0,
 					     .present = old.frame[p].present,
@@ -191,9 +215,10 @@ static void contents(const struct exhaust *x, struct exhaust_image *i)
 
 enum { VERSIONS_MAX = 256 };
 
-/* Where the versions of one page are. */
+/* Where the versions of one page, or of the map of one chunk, are. */
 struct versions {
 	unsigned page;
+	uint32_t chunk;
 	uint32_t *at[VERSIONS_MAX];
 	unsigned n;
 };
@@ -244,16 +269,16 @@ static void sort(uint32_t *value, unsigned n)
 		}
 }
 
-/* Equal ones stay equal, next ones next. */
-static void close_gaps(struct versions *v)
+/* In their order, from 0. Equal ones stay equal; gaps are cut at `most`. */
+static void close_gaps(struct versions *v, uint32_t most)
 {
-	uint32_t old[VERSIONS_MAX] = {0}, new[VERSIONS_MAX] = {0};
+	uint32_t old[VERSIONS_MAX], new[VERSIONS_MAX];
 	for (unsigned i = 0; i < v->n; i++)
 		old[i] = *v->at[i];
 	sort(old, v->n);
 	for (unsigned i = 0; i < v->n; i++) {
 		const uint32_t gap = i ? old[i] - old[i - 1] : 0;
-		new[i] = i ? new[i - 1] + (gap < 2 ? gap : 2) : 0;
+		new[i] = i ? new[i - 1] + (gap < most ? gap : most) : 0;
 	}
 	for (unsigned i = 0; i < v->n; i++) {
 		unsigned k = 0;
@@ -264,24 +289,23 @@ static void close_gaps(struct versions *v)
 }
 
 /* A member that is home, or got the entry and is about to be. */
-static bool has_entry(const struct exhaust *x, const struct exhaust_image *i, unsigned m,
-		      unsigned p)
+static bool has_entry(const struct exhaust_image *i, unsigned m, unsigned p)
 {
 	const struct dsm_chunk *c = &i->member[m].chunk[p];
-	const unsigned first = x->w->space_page[p] / DSM_CHUNK_PAGES % x->members;
-	if (i->member[m].dead || i->member[m].ended || (c->home ? c->home - 1u : first) != m)
+	if (i->member[m].dead || i->member[m].ended || c->home != m + 1)
 		return false;
 	return c->state != CHUNK_COMING || i->member[m].home[p].used;
 }
 
-/* Where a home that knew is lost, versions may go back: the space ends. */
+/* Where a home that knew is lost, versions may go back: the space ends. Where homes move, the lost
+ * one may be any. */
 static void versions_of_homes(const struct exhaust *x, struct exhaust_image *i, struct versions *v)
 {
 	const unsigned p = v->page;
 	bool lost = false;
 	for (unsigned m = 0; m < x->members; m++) {
 		lost |= i->member[m].dead || i->member[m].ended;
-		if (has_entry(x, i, m, p))
+		if (has_entry(i, m, p))
 			version_at(v, &i->member[m].home[p].version);
 	}
 	if (lost && (!v->n || x->options->moves)) {
@@ -302,15 +326,56 @@ static void versions(const struct exhaust *x, struct exhaust_image *i)
 		for (unsigned m = 0; m < x->members; m++)
 			versions_of_member(&v, &i->member[m]);
 		each_letter(x, i, version_of_letter, &v);
-		close_gaps(&v);
+		close_gaps(&v, 2);
+	}
+}
+
+/* ---- versions of the map of homes ---- */
+
+static void map_of_letter(const struct exhaust *x, struct exhaust_image *i, struct dsm_msg *m,
+			  void *arg)
+{
+	struct versions *v = arg;
+	(void)x;
+	(void)i;
+	if (m->type == PAGE_ACK || m->type == PAGE_UNBLOCK || m->type == PAGE_MEMBER_LOST)
+		m->map = 0; /* nobody looks at it */
+	else if (m->page.v / DSM_CHUNK_PAGES == v->chunk)
+		version_at(v, &m->map);
+}
+
+static void maps_of_member(const struct exhaust *x, struct versions *v, struct exhaust_member *m)
+{
+	for (unsigned p = 0; p < x->pages; p++) {
+		struct dsm_txn *t = &m->core.txn[p];
+		if (x->w->space_page[p] / DSM_CHUNK_PAGES == v->chunk)
+			version_at(v, &m->chunk[p].version);
+		if (t->state == TXN_ASKED && t->page / DSM_CHUNK_PAGES == v->chunk)
+			version_at(v, &t->map);
+	}
+}
+
+static void maps(const struct exhaust *x, struct exhaust_image *i)
+{
+	struct versions v;
+	for (unsigned p = 0; p < x->pages; p++) {
+		v.chunk = (uint32_t)(x->w->space_page[p] / DSM_CHUNK_PAGES);
+		v.n = 0;
+		for (unsigned m = 0; m < x->members; m++)
+			if (!i->member[m].dead && !i->member[m].ended)
+				maps_of_member(x, &v, &i->member[m]);
+		each_letter(x, i, map_of_letter, &v);
+		if (x->options->moves == OPTIONS_ANY)
+			close_gaps(&v, 1);
 	}
 }
 
 void canon_base(const struct exhaust *x, struct exhaust_image *i)
 {
 	for (unsigned m = 0; m < x->members; m++) {
+		homes_in_words(x, &i->member[m]);
 		if (i->member[m].dead || i->member[m].ended) {
-			end_member(x, &i->member[m]);
+			end_member(x, &i->member[m], m);
 			continue;
 		}
 		dead_parts(x, &i->member[m]);
@@ -318,6 +383,7 @@ void canon_base(const struct exhaust *x, struct exhaust_image *i)
 	}
 	contents(x, i);
 	versions(x, i);
+	maps(x, i);
 }
 
 /* ---- indices ---- */

@@ -31,8 +31,6 @@ static int options_check(const struct options *o)
 		return bad("--pages must be 3 at most");
 	if (o->losses >= o->members)
 		return bad("--losses must leave a member");
-	if (o->losses && o->moves)
-		return bad("--losses and --moves do not go together");
 	if (o->same_home && o->pages > 2)
 		return bad("--same-home is for two pages");
 	return 0;
@@ -92,9 +90,10 @@ static int explore_and_say(const struct options *o, struct world *w)
 	if (w->failure.set) {
 		const struct failure f = w->failure;
 		guard_run(show_failure, s);
-		w->failure = f;
-		fprintf(stderr, "after %u moves, page %d: %s violated: %s\n", length(s), f.page,
-			f.invariant, f.text);
+		if (!w->failure.set) /* else: the same, under the names of the run */
+			w->failure = f;
+		fprintf(stderr, "after %u moves, page %d: %s violated: %s\n", length(s),
+			w->failure.page, w->failure.invariant, w->failure.text);
 	}
 	show_figures(s);
 	const int status = verdict(s);

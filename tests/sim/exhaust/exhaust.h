@@ -2,19 +2,19 @@
 /*
  * Exhaustive exploration of the real core: every state that a few members and pages can reach, by
  * every order in which messages (per pair in their order, T1 of dsm/transport.h), faults,
- * evictions, acquires, timers and losses can follow each other. What is stepped is the simulator's
- * rack (tests/sim/world.h) - the cores themselves, its fake memories and links -, and what must
- * hold in each state are the simulator's invariants (tests/sim/check.h): there is no second model.
- * Explicit-state search as in Spin (Holzmann, "The Spin Model Checker", 2003) and Murphi (Dill,
- * CAV 1996).
+ * evictions, acquires, timers, moves of homes and losses can follow each other. What is stepped is
+ * the simulator's rack (tests/sim/world.h) - the cores themselves, its fake memories and links -,
+ * and what must hold in each state are the simulator's invariants (tests/sim/check.h): there is no
+ * second model. Explicit-state search as in Spin (Holzmann, "The Spin Model Checker", 2003) and
+ * Murphi (Dill, CAV 1996).
  *
  * Two things are shown:
  *  - no reachable state breaks an invariant, and
  *  - from every state rest is reached: the states are a graph whose edges are the moves of the rack
  *    alone (deliveries, timers, news of a loss, threads that fault again; no new fault, eviction,
- *    acquire or loss). A state without such a move must be a state of rest (else: deadlock). If the
- *    graph has no circle, every schedule ends in one; if it has, each state must still have a path
- *    to rest, which any fair schedule takes (else: livelock).
+ *    acquire, move of a home or loss). A state without such a move must be a state of rest (else:
+ *    deadlock). If the graph has no circle, every schedule ends in one; if it has, each state must
+ *    still have a path to rest, which any fair schedule takes (else: livelock).
  *
  * Reductions. A state is stored in a canonical form that is itself a state of the rack, bit by bit
  * what the cores hold but for what is named here; so a field that nobody thought of makes more
@@ -28,19 +28,37 @@
  *    they move to the front, in the order of their queue or heap.
  *  - versions of a page: only "equal" and "the next" are asked (C8, R17): equal ones stay equal,
  *    next ones next, larger gaps become two; the lowest becomes 0.
+ *  - versions of the map of homes (R32 to R35), each chunk's: where its home may move N times they
+ *    are 0 to N and kept as they are, for how often it may still move is part of the state. Where
+ *    homes move without end nobody asks that. A version is then only compared with others (lower,
+ *    equal, higher), and only the home makes one: the next after its own, which nobody has, for
+ *    its own is the highest that any member knows (checked in each state, I2). So only their order
+ *    counts. They become 0, 1, 2 and so on in it, which takes away common shifts and gaps. "Where
+ *    it was at first" is said as the member that was: nothing else asks for it.
+ *  - a handover needs no form of its own: chunks, lines and the handover are part of the core's
+ *    bytes, and what was handed over is letters. Messages whose map nobody reads have none.
  *  - clocks: each member's runs on its own and only differences are used. Now is a constant, ages
  *    are cut at the hold time, which is all that is asked of them.
  *  - contents: the core never looks at them. They are the last write, an older one, or zero. A
  *    thread that may write does so at once: else an old copy could not be told from the page.
  *  - what is dead: the version of a page that is not here, slots of no transaction, letters'
- *    versions that no receiver reads, the inside of a core that has ended. (The age of a grant is
- *    not dead when its page leaves: a page that comes back to its home has the old one.)
+ *    versions that no receiver reads, the map by which somebody asked who was answered, the inside
+ *    of a core that has ended but for whether home was there. (The age of a grant is not dead when
+ *    its page leaves: a page that comes back to its home has the old one.)
  *  - symmetry (Ip & Dill, "Better verification through symmetry", 1996): members are told apart
  *    only by the pages whose home they are. Of all renamings of members and pages that take homes
- *    to homes the least form is kept. (Pages are not renamed where acquires name runs of them.)
- * None of this is only believed: of every EXHAUST_PROBE-th transition (all with check_reductions)
- * the state as it was before it was reduced is stepped, too, by every possible move, and must come
- * to the same canonical states.
+ *    to homes the least form is kept. Where homes move, who is home is part of the state and is
+ *    renamed with it: so any renaming of members will do. (Only those are compared that give the
+ *    number 0 to the newest home that a living member knows. Pages are not renamed where acquires
+ *    name runs of them, or a home hands them over in their order.)
+ *
+ * After a loss, where homes move, less is asked: whether a page's version goes back within a step
+ * only, and who has a transaction is not compared with the directory, for it may wait for a letter
+ * that was lost.
+ *
+ * None of the reductions is only believed: of every EXHAUST_PROBE-th transition (all with
+ * check_reductions) the state as it was before it was reduced is stepped, too, by every possible
+ * move, and must come to the same canonical states.
  *
  * Deterministic: the same options give the same figures. Memory: bounded by options.memory_mib; a
  * search that reaches the bound says so and is not exhaustive.

@@ -214,6 +214,20 @@ static void install_letters(struct exhaust *x, const struct exhaust_image *image
 	}
 }
 
+/* A letter that was lost leaves whoever waits for its answer between two states, to the end
+ * (link.c). No image says which letters those were: so that is said of all that wait. */
+static void install_loose(struct exhaust *x)
+{
+	for (unsigned p = 0; p < x->pages; p++)
+		for (unsigned m = 0; m < x->members; m++) {
+			struct book *b = &x->w->books[p];
+			if (!x->w->members[m].core->holders[x->w->space_page[p]].txn)
+				continue;
+			b->letters[m]++;
+			b->unsettled |= member_bit(m);
+		}
+}
+
 static void install_page(struct exhaust *x, unsigned p, const struct exhaust_page *from)
 {
 	struct book *b = &x->w->books[p];
@@ -244,6 +258,8 @@ void model_install(struct exhaust *x, const struct exhaust_image *image)
 	for (unsigned from = 0; from < x->members; from++)
 		for (unsigned to = 0; to < x->members; to++)
 			install_letters(x, image, from, to);
+	if (w->doomed && x->options->moves)
+		install_loose(x);
 	clock_clear(&w->clock);
 }
 

@@ -365,6 +365,22 @@ static void check_copies(struct exhaust *x)
 		}
 }
 
+/* Nobody knows more of a home than that home. */
+static void check_maps(struct exhaust *x)
+{
+	for (unsigned p = 0; p < x->pages; p++) {
+		const uint32_t page = (uint32_t)x->w->space_page[p];
+		const unsigned home = world_home(x->w, (uint16_t)p);
+		for (unsigned m = 0; home != WORLD_NO_HOME && m < x->members; m++)
+			if (alive(x, m) && alive(x, home) &&
+			    dsm_chunk(x->w->members[m].core, page)->version >
+				    dsm_chunk(x->w->members[home].core, page)->version)
+				world_fail(x->w, "I2", (int)p,
+					   "m%u knows a newer map than m%u, which is home", m,
+					   home);
+	}
+}
+
 /* Nothing that happens here may be refused. */
 static void check_refusals(struct exhaust *x, unsigned m)
 {
@@ -408,6 +424,7 @@ void move_make(struct exhaust *x, struct move mv)
 	wake(x, mv.member);
 	write_all(x, mv.member, writable);
 	check_copies(x);
+	check_maps(x);
 	check_refusals(x, mv.member);
 	check_letters(x, mv.member);
 }

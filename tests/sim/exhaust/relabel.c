@@ -99,6 +99,8 @@ static void relabel_core(const struct exhaust *x, const struct symmetry *s, stru
 	core->backlog_tail = page_plus_one(x, s, core->backlog_tail);
 	relabel_line(x, s, &core->moving);
 	relabel_line(x, s, &core->opening);
+	if (core->handover.active)
+		core->handover.to.v = s->member[core->handover.to.v];
 	/* The pages of a collection stay, and a home that moves hands them over in their order:
 	 * keeps_homes lets pages keep their names then. */
 }
@@ -220,7 +222,8 @@ static bool next_permutation(uint8_t *v, unsigned n)
 static bool keeps_homes(const struct exhaust *x, const struct symmetry *s)
 {
 	for (unsigned p = 0; p < x->pages; p++) {
-		if (s->member[x->w->books[p].home] != x->w->books[s->page[p]].home)
+		if (!x->options->moves &&
+		    s->member[x->w->books[p].home] != x->w->books[s->page[p]].home)
 			return false;
 		if ((x->options->acquires || x->options->moves) && s->page[p] != p)
 			return false;
@@ -250,22 +253,48 @@ void symmetries_find(struct exhaust *x)
 
 /* ---- the canonical form ---- */
 
+enum { NO_ANCHOR = EXHAUST_MEMBERS_MAX };
+
+/* Where homes move: the home of the first page by the newest map that a living member has. It gets
+ * the number 0 in every form that is compared, which spares most renamings. */
+static unsigned find_anchor(const struct exhaust *x, const struct exhaust_image *i)
+{
+	const struct dsm_chunk *newest = NULL;
+	for (unsigned m = 0; x->options->moves && m < x->members; m++) {
+		const struct dsm_chunk *c = &i->member[m].chunk[0];
+		if (i->member[m].dead || i->member[m].ended)
+			continue;
+		if (newest && newest->version == c->version && newest->home != c->home)
+			return NO_ANCHOR; /* two homes; the names may not choose between them */
+		if (!newest || c->version > newest->version)
+			newest = c;
+	}
+	return newest ? newest->home - 1u : NO_ANCHOR;
+}
+
 void canonicalise(struct exhaust *x, struct packed *out, struct symmetry *by)
 {
 	static struct exhaust_image base, renamed;
 	model_capture(x, &base);
 	canon_base(x, &base);
-	*by = x->symmetry[0];
+	const unsigned anchor = find_anchor(x, &base);
+	bool first = true;
 	for (unsigned i = 0; i < x->symmetries; i++) {
-		struct packed *candidate = i ? &x->candidate : out;
-		relabel(x, &x->symmetry[i], &base, &renamed);
+		const struct symmetry *s = &x->symmetry[i];
+		struct packed *candidate = first ? out : &x->candidate;
+		if (anchor != NO_ANCHOR && s->member[anchor])
+			continue;
+		relabel(x, s, &base, &renamed);
 		canon_order(x, &renamed);
 		pack(x, &renamed, candidate);
-		if (!i || packed_compare(candidate, out) >= 0)
+		if (!first && packed_compare(candidate, out) >= 0)
 			continue;
-		*by = x->symmetry[i];
-		const struct packed swap = *out;
-		*out = x->candidate;
-		x->candidate = swap;
+		*by = *s;
+		if (!first) {
+			const struct packed swap = *out;
+			*out = x->candidate;
+			x->candidate = swap;
+		}
+		first = false;
 	}
 }

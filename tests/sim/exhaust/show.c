@@ -76,6 +76,13 @@ static const char *rest_words(const struct search *s)
 			       : "reached from every state by every schedule";
 }
 
+static const char *moves_words(const struct options *o)
+{
+	static char words[16];
+	snprintf(words, sizeof(words), "%u", o->moves);
+	return o->moves == OPTIONS_ANY ? "any" : words;
+}
+
 static double mebibytes(const struct search *s)
 {
 	return (double)store_bytes(&s->store) / 1048576;
@@ -85,11 +92,11 @@ static void text(const struct search *s)
 {
 	const struct options *o = s->x.options;
 	const bool violated = s->x.w->failure.set;
-	printf("%u members, %u pages, %u losses, hold %u us, %u acquires, %s: %" PRIu32
+	printf("%u members, %u pages, %u losses, hold %u us, %u acquires, %s moves, %s: %" PRIu32
 	       " states, %" PRIu64 " transitions, depth %" PRIu32 ", %d violations, %.2f s\n",
 	       s->x.members, s->x.pages, o->losses, s->x.w->tuning.hold_us, o->acquires,
-	       o->faults & 1 << SIM_EVICT ? "evictions" : "no evictions", s->store.n,
-	       s->transitions, s->depth, violated, s->seconds);
+	       moves_words(o), o->faults & 1 << SIM_EVICT ? "evictions" : "no evictions",
+	       s->store.n, s->transitions, s->depth, violated, s->seconds);
 	printf("%.0f transitions/s, %.0f MiB, %u renamings, %" PRIu64
 	       " transitions probed without reductions\n",
 	       s->seconds > 0 ? (double)s->transitions / s->seconds : 0, mebibytes(s),
@@ -112,11 +119,12 @@ static void json(const struct search *s)
 	const struct options *o = s->x.options;
 	const struct failure *f = &s->x.w->failure;
 	printf("{\"members\": %u, \"pages\": %u, \"losses\": %u, \"hold_us\": %u, \"acquires\": %u"
-	       ", \"evictions\": %s, \"states\": %" PRIu32 ", \"transitions\": %" PRIu64
-	       ", \"depth\": %" PRIu32 ", \"violations\": %d, \"seconds\": %.3f",
+	       ", \"moves\": \"%s\", \"evictions\": %s, \"states\": %" PRIu32
+	       ", \"transitions\": %" PRIu64 ", \"depth\": %" PRIu32
+	       ", \"violations\": %d, \"seconds\": %.3f",
 	       s->x.members, s->x.pages, o->losses, s->x.w->tuning.hold_us, o->acquires,
-	       o->faults & 1 << SIM_EVICT ? "true" : "false", s->store.n, s->transitions, s->depth,
-	       f->set, s->seconds);
+	       moves_words(o), o->faults & 1 << SIM_EVICT ? "true" : "false", s->store.n,
+	       s->transitions, s->depth, f->set, s->seconds);
 	printf(", \"memory_mib\": %.1f, \"renamings\": %u, \"probed\": %" PRIu64
 	       ", \"exhaustive\": %s, \"rest_states\": %" PRIu32 ", \"rest_always\": %s"
 	       ", \"rest_needs_fairness\": %s, \"rest_moves_max\": %" PRIu32,
