@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -163,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *copy;
 	int who;
 
+	signal(SIGPIPE, SIG_IGN); /* as all programs with links do */
 	if (size < 2 || size > INPUT_MAX || uv_loop_init(&r.loop))
 		return 0;
 	who = (data[0] & ~REPAIR) % WHO;
