@@ -182,6 +182,106 @@ static void request_while_entries_are_under_way(void)
 	end();
 }
 
+/* One chunk moves at a time; the others stand in line, in the order of the orders, and no one of
+ * them is forgotten when the line was empty in between. */
+static void chunks_stand_in_line(void)
+{
+	enum { CHUNKS = 4, STRIDE = 2 * DSM_CHUNK_PAGES };
+
+	r = rack_new(2, CHUNKS * STRIDE, 0);
+	for (uint8_t round = 0; round < 2; round++) {
+		uint8_t from = round, to = 1 - round;
+
+		rack_fault(r, to, P0 + round, true); /* under way: nothing can move yet */
+		rack_deliver(r, to, from, PAGE_GET_X);
+		for (uint64_t i = 0; i < CHUNKS; i++)
+			rack_move(r, from, i * STRIDE, to);
+		rack_deliver(r, from, to, PAGE_GRANT);
+		CU_ASSERT_EQUAL(rack_count(r, from, to), 0);
+		rack_deliver(r, to, from, PAGE_UNBLOCK);
+		for (unsigned entries = 0; entries <= round; entries++)
+			rack_deliver(r, from, to, PAGE_HAND);
+		for (uint64_t i = 0; i < CHUNKS; i++) {
+			CU_ASSERT_EQUAL(rack_deliver(r, from, to, PAGE_HANDED).page.v, i * STRIDE);
+			CU_ASSERT_EQUAL(rack_home(r, i * STRIDE).v, to);
+		}
+	}
+	end();
+}
+
+/* More requests wait than a step begins: the next chunk that comes stands in line, and is no less
+ * at home in the end. */
+static void chunks_are_opened_in_line(void)
+{
+	enum { MEMBERS = 8, FIRST = 0, SECOND = MEMBERS * DSM_CHUNK_PAGES, ASKING = 5 };
+
+	r = rack_new(MEMBERS, SECOND + DSM_CHUNK_PAGES, 0);
+	rack_fault(r, 7, FIRST, true);
+	rack_deliver(r, 7, 0, PAGE_GET_X);
+	rack_move(r, 0, FIRST, 1);
+	rack_move(r, 0, SECOND, 1);
+	for (uint8_t m = 2; m < 2 + ASKING; m++) {
+		for (uint64_t i = 0; i < DSM_TXN_MAX; i++) {
+			rack_fault(r, m, (uint64_t)m * DSM_TXN_MAX + i, true);
+			rack_deliver(r, m, 0, PAGE_GET_X);
+		}
+	}
+	rack_deliver(r, 0, 7, PAGE_GRANT);
+	rack_deliver(r, 7, 0, PAGE_UNBLOCK);
+	rack_tick(r, 0); /* what is left to hand over */
+	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 1 + ASKING * DSM_TXN_MAX + 2);
+	rack_deliver(r, 0, 1, PAGE_HAND);
+	for (unsigned i = 0; i < ASKING * DSM_TXN_MAX; i++)
+		rack_deliver(r, 0, 1, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_HANDED);
+	CU_ASSERT_TRUE(rack_dir(r, FIRST).stopped);
+	rack_deliver(r, 0, 1, PAGE_HANDED);
+	rack_settle(r);
+	for (uint64_t i = 0; i < ASKING * DSM_TXN_MAX; i++)
+		ASSERT_STATE(r, (uint8_t)(2 + i / DSM_TXN_MAX), 2 * DSM_TXN_MAX + i, DSM_M);
+	rack_move(r, 1, SECOND, 2); /* what is not open yet does not move */
+	rack_move(r, 1, FIRST, 2);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, FIRST).v, 2);
+	CU_ASSERT_EQUAL(rack_home(r, SECOND).v, 2);
+	end();
+}
+
+/* A step looks at 512 pages at most, of however many chunks; a TIMER goes on. */
+static void a_step_walks_a_bounded_way(void)
+{
+	enum { LAST = DSM_CHUNK_PAGES - 1, NEXT = 2 * DSM_CHUNK_PAGES };
+
+	r = rack_new(2, 2 * NEXT, 0);
+	rack_write(r, 1, LAST, 1);
+	rack_write(r, 1, NEXT + LAST, 2);
+	rack_fault(r, 1, LAST - 1, true);
+	rack_deliver(r, 1, 0, PAGE_GET_X);
+	rack_move(r, 0, LAST, 1);
+	rack_move(r, 0, NEXT, 1);
+	rack_deliver(r, 0, 1, PAGE_GRANT);
+	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
+	CU_ASSERT_EQUAL(r->core[0]->handover.at, 1);
+	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 3);
+	rack_tick(r, 0);
+	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 5);
+	end();
+}
+
+/* The last chunk may be shorter than the others. */
+static void last_chunk(void)
+{
+	r = rack_new(2, DSM_CHUNK_PAGES + 3, 0);
+	CU_ASSERT_EQUAL(dsm_chunk_pages(r->core[0], 0), DSM_CHUNK_PAGES);
+	CU_ASSERT_EQUAL(dsm_chunk_pages(r->core[0], 1), 3);
+	rack_write(r, 0, DSM_CHUNK_PAGES + 2, 5);
+	rack_move(r, 1, DSM_CHUNK_PAGES, 0);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, DSM_CHUNK_PAGES).v, 0);
+	CU_ASSERT_EQUAL(rack_read(r, 1, DSM_CHUNK_PAGES + 2), 5);
+	end();
+}
+
 /* ---- who knows an old home ---- */
 
 static void request_is_redirected(void)
@@ -524,6 +624,25 @@ static void entries_nobody_honest_sends(void)
 	ends(0, 3, message(PAGE_GET_X, 2, 300, 1));
 }
 
+/* Home comes back without an entry it went with: nothing of it is remembered. */
+static void entries_that_are_kept_back(void)
+{
+	struct dsm_dir dir;
+
+	begin();
+	moved(0, 3);
+	rack_inject(r, 3, 0, message(PAGE_HANDED, 3, 0, 2));
+	CU_ASSERT_TRUE_FATAL(dsm_core_dir(r->core[0], (struct gpage){P0}, &dir));
+	CU_ASSERT_EQUAL(dir.owner.v, MEMBER_NONE.v);
+	CU_ASSERT_EQUAL(dir.sharers, 0);
+	CU_ASSERT_EQUAL(dir.version, 0);
+	rack_delete(r);
+	r = rack_new(4, PAGES, 0); /* we own the page */
+	rack_write(r, 0, P0, 9);
+	moved(0, 3);
+	ends(3, 0, message(PAGE_HANDED, 3, 0, 2));
+}
+
 static void maps_nobody_honest_has(void)
 {
 	begin(); /* a request that knows more of home than home */
@@ -546,6 +665,17 @@ static void maps_nobody_honest_has(void)
 	ends(2, 0, message(PAGE_UNBLOCK, 2, P0, 1));
 }
 
+/* Home goes to 3, whose INVALIDATE tells 2 of it; the answer to what 2 asked is under way. */
+static void moved_unheard(void)
+{
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 2, PAGE_INVALIDATE);
+	CU_ASSERT_EQUAL(dsm_core_home(r->core[2], (struct gpage){P0}).v, 3);
+}
+
 static void redirects_nobody_honest_sends(void)
 {
 	begin(); /* nobody asked */
@@ -562,6 +692,16 @@ static void redirects_nobody_honest_sends(void)
 	begin();
 	rack_fault(r, 3, P0, true);
 	ends(0, 3, WITH(message(PAGE_REDIRECT, 3, P0, 1), m_.txn = 2));
+	begin(); /* to nobody, when more is known already */
+	rack_fault(r, 2, Q0, true);
+	moved_unheard();
+	ends(0, 2, WITH(message(PAGE_REDIRECT, 2, Q0, 1), m_.member.v = 4));
+	begin(); /* away from us, by another one than us */
+	rack_fault(r, 3, Q0, true);
+	rack_move(r, 0, P0, 3);
+	rack_deliver(r, 0, 3, PAGE_HAND);
+	rack_deliver(r, 0, 3, PAGE_HANDED);
+	ends(0, 3, message(PAGE_REDIRECT, 3, Q0, 5));
 }
 
 static void grants_nobody_honest_sends(void)
@@ -596,6 +736,10 @@ int main(void)
 		UNIT_CASE(orders_that_are_ignored),
 		UNIT_CASE(large_chunk),
 		UNIT_CASE(request_while_entries_are_under_way),
+		UNIT_CASE(chunks_stand_in_line),
+		UNIT_CASE(chunks_are_opened_in_line),
+		UNIT_CASE(a_step_walks_a_bounded_way),
+		UNIT_CASE(last_chunk),
 		UNIT_CASE(request_is_redirected),
 		UNIT_CASE(redirected_upgrade_asks_for_what_it_lacks),
 		UNIT_CASE(forward_tells_of_the_move),
@@ -610,6 +754,7 @@ int main(void)
 		UNIT_CASE(put_to_a_home_that_asks),
 		UNIT_CASE(handovers_nobody_honest_makes),
 		UNIT_CASE(entries_nobody_honest_sends),
+		UNIT_CASE(entries_that_are_kept_back),
 		UNIT_CASE(maps_nobody_honest_has),
 		UNIT_CASE(redirects_nobody_honest_sends),
 		UNIT_CASE(grants_nobody_honest_sends),

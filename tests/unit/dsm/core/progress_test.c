@@ -139,6 +139,9 @@ static void the_set_is_held_until_it_was_used(void)
 	unsigned wakes;
 
 	hold_low();
+	CU_ASSERT_TRUE(dsm_core_collects(r->core[1], (struct gpage){LOW}));
+	CU_ASSERT_FALSE(dsm_core_collects(r->core[1], (struct gpage){LOW + 1}));
+	CU_ASSERT_FALSE(dsm_core_collects(r->core[0], (struct gpage){LOW}));
 	wakes = r->wakes[1];
 	bring_high();
 	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
@@ -157,9 +160,83 @@ static void collecting_is_bounded(void)
 	hold_low();
 	rack_tick(r, 2 * PATIENCE - RACK_HOLD_US);
 	ASSERT_STATE(r, 1, LOW, DSM_I);
+	stall(1, THREAD, LOW, true); /* it was not told to come, so it is no later than before */
+	CU_ASSERT_EQUAL(r->core[1]->thread[0].rounds, 2);
 	rack_settle(r);
 	CU_ASSERT_EQUAL(set_of(1, 0)->tries, 1);
 	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
+	end();
+}
+
+static void bring(uint64_t page)
+{
+	CU_ASSERT_EQUAL(rack_deliver(r, 1, 0, PAGE_GET_X).page.v, page);
+	rack_deliver(r, 0, 2, PAGE_FETCH_X);
+	rack_deliver(r, 2, 1, PAGE_GRANT);
+	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
+}
+
+/* Two pages of three are here when the window closes, and member 2 waits for the upper of them. */
+static void close_window_over_two(uint8_t tries)
+{
+	begin(3);
+	get_and_lose(HIGH, false);
+	get_and_lose(LOW, false);
+	get_and_lose(LOW - 1, false);
+	stall(1, THREAD, HIGH, true);
+	rack_tick(r, RACK_HOLD_US); /* what is fetched is not fresh any more */
+	bring(LOW - 1);
+	bring(LOW);
+	r->core[1]->collection[DSM_ACQUIRES_MAX].tries = tries;
+	CU_ASSERT_EQUAL(set_of(1, 0)->prefix, 2);
+	CU_ASSERT_EQUAL(set_of(1, 0)->until, r->now + 3 * PATIENCE * 1000);
+	rack_fault(r, 2, LOW, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	rack_tick(r, 3 * PATIENCE - 1);
+	ASSERT_STATE(r, 1, LOW, DSM_M);
+	rack_tick(r, 1);
+	ASSERT_STATE(r, 1, LOW, DSM_I);
+	ASSERT_STATE(r, 1, LOW - 1, DSM_M);
+	CU_ASSERT_EQUAL(set_of(1, 0)->prefix, 1);
+}
+
+/* R27: what is still here is held on, twice as long. */
+static void the_next_window_begins_when_one_ends(void)
+{
+	close_window_over_two(0);
+	CU_ASSERT_EQUAL(set_of(1, 0)->tries, 1);
+	CU_ASSERT_EQUAL(set_of(1, 0)->until, r->now + 2 * 3 * PATIENCE * 1000);
+	end();
+}
+
+/* R27: at most 4096 times as long. */
+static void windows_have_a_ceiling(void)
+{
+	close_window_over_two(12);
+	CU_ASSERT_EQUAL(set_of(1, 0)->until, r->now + 4096ull * 3 * PATIENCE * 1000);
+	end();
+}
+
+/* R25: a page for which somebody waits already does not join, though it is here: it leaves first. */
+static void who_waited_before_is_served_first(void)
+{
+	begin(3);
+	get_and_lose(HIGH, false);
+	get_and_lose(LOW, false);
+	rack_tick(r, RACK_HOLD_US);
+	rack_write(r, 1, HIGH, 1);
+	rack_fault(r, 2, HIGH, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	stall(1, THREAD, LOW, true);
+	bring(LOW);
+	ASSERT_STATE(r, 1, HIGH, DSM_M);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_WANTS);
+	CU_ASSERT_EQUAL(set_of(1, 0)->prefix, 1);
+	rack_tick(r, RACK_HOLD_US);
+	ASSERT_STATE(r, 1, HIGH, DSM_I);
+	ASSERT_STATE(r, 1, LOW, DSM_M);
 	end();
 }
 
@@ -195,6 +272,102 @@ static void a_stronger_right_lets_the_page_go(void)
 	end();
 }
 
+/* R26: ... at once, also where the set is not collected again. Member 2 waits for the page. */
+static void a_stronger_right_keeps_nobody_waiting(void)
+{
+	begin(3);
+	rack_write(r, 0, LOW, 1);
+	for (int i = 0; i < 3; i++) {
+		rack_tick(r, 1000);
+		rack_fault(r, 0, LOW, true);
+		rack_settle(r);
+		stall(1, THREAD, LOW, false);
+		rack_settle(r);
+	}
+	rack_tick(r, RACK_HOLD_US);
+	rack_fault(r, 2, LOW, true);
+	rack_deliver(r, 2, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_INVALIDATE);
+	ASSERT_STATE(r, 1, LOW, DSM_S);
+	stall(1, THREAD, HIGH, true); /* one more page: half as much in trouble */
+	ASSERT_STATE(r, 1, LOW, DSM_S);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
+	stall(1, THREAD, LOW, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_COMPLETE);
+	ASSERT_STATE(r, 1, LOW, DSM_I);
+	end();
+}
+
+/* R41: a page that did not come meanwhile is no page the thread came back to. */
+static void stalling_again_is_not_coming_back(void)
+{
+	const struct dsm_thread *t;
+
+	begin(3);
+	t = &r->core[1]->thread[0];
+	stall(1, THREAD, LOW, true);
+	rack_settle(r);
+	rack_tick(r, RACK_HOLD_US);
+	rack_fault(r, 2, LOW, true);
+	rack_settle(r);
+	for (int i = 0; i < 4; i++) {
+		stall(1, THREAD, LOW, true);
+		CU_ASSERT_EQUAL(t->rounds, 1);
+	}
+	end();
+}
+
+/* R40: the pages of a set keep their rights, and when they came, wherever a new one goes. */
+static void a_new_page_moves_the_others(void)
+{
+	begin(3);
+	for (uint64_t page = HIGH; page <= HIGH + 1; page++) { /* at two times */
+		rack_write(r, 1, page, 1);
+		rack_tick(r, 7);
+	}
+	rack_tick(r, RACK_HOLD_US);
+	rack_write(r, 2, HIGH, 2);
+	rack_write(r, 2, HIGH + 1, 2);
+	stall(1, THREAD, HIGH, true);
+	stall(1, THREAD, HIGH + 1, true);
+	stall(1, THREAD, LOW, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->write, 7);
+	stall(1, THREAD, HIGH, true); /* has not come since */
+	stall(1, THREAD, HIGH + 1, true);
+	CU_ASSERT_EQUAL(r->core[1]->thread[0].rounds, 0);
+	stall(1, THREAD, LOW + 1, false);
+	CU_ASSERT_EQUAL(set_of(1, 0)->write, 13);
+	stall(1, THREAD, LOW + 2, false);
+	CU_ASSERT_EQUAL(set_of(1, 0)->write, 25);
+	stall(1, THREAD, HIGH + 2, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->write, 57);
+	end();
+}
+
+/* R41: a page outside the set halves the number; what was seen counts once. */
+static void how_often_it_came_back(void)
+{
+	const struct dsm_thread *t;
+
+	begin(3);
+	t = &r->core[1]->thread[0];
+	for (int i = 0; i < 3; i++)
+		get_and_lose(LOW, false);
+	CU_ASSERT_EQUAL(t->rounds, 4);
+	stall(1, THREAD, HIGH, true);
+	CU_ASSERT_EQUAL(t->rounds, 2);
+	rack_settle(r);
+	rack_tick(r, 64 * PATIENCE);
+	rack_fault(r, 2, LOW, true);
+	rack_settle(r);
+	prove(1, LOW, false);
+	stall(1, THREAD, LOW, true);
+	CU_ASSERT_EQUAL(t->rounds, 4);
+	CU_ASSERT_FALSE(t->unwritten);
+	CU_ASSERT_FALSE(t->shared);
+	end();
+}
+
 /* R41: the oftener the thread came too late, the longer the pages are kept for it. */
 static void the_last_window_grows(void)
 {
@@ -203,6 +376,7 @@ static void the_last_window_grows(void)
 		get_and_lose(LOW, false);
 		if (i)
 			CU_ASSERT_EQUAL(set_of(1, 0)->last, 2 * i * PATIENCE * 1000);
+		CU_ASSERT_EQUAL(set_of(1, 0)->tries, 0); /* none closed too early */
 	}
 	end();
 }
@@ -243,6 +417,29 @@ static void a_written_page_starts_over(void)
 	end();
 }
 
+/* R42: ... nothing of the set is left, and the next one is collected as the first was. */
+static void the_next_set_is_a_new_one(void)
+{
+	const struct dsm_thread *t;
+
+	begin(3);
+	t = &r->core[1]->thread[0];
+	for (int i = 0; i < 3; i++)
+		get_and_lose(LOW, false);
+	CU_ASSERT_EQUAL(t->rounds, 4);
+	get_and_lose(LOW, true);
+	CU_ASSERT_TRUE(t->written);
+	get_and_lose(HIGH, false);
+	CU_ASSERT_EQUAL(t->rounds, 0);
+	CU_ASSERT_EQUAL(set_of(1, 0)->pages, 1);
+	CU_ASSERT_FALSE(t->written);
+	get_and_lose(LOW, false);
+	stall(1, THREAD, HIGH, true);
+	CU_ASSERT_EQUAL(set_of(1, 0)->state, COLLECTION_WANTS);
+	CU_ASSERT_EQUAL(rack_count(r, 1, 0), 1); /* the lowest, not all */
+	end();
+}
+
 /* R42: another thread may have written it. */
 static void a_page_of_two_threads_proves_nothing(void)
 {
@@ -276,6 +473,38 @@ static void a_full_set_starts_over(void)
 		stall(1, THREAD, p, true);
 	CU_ASSERT_EQUAL(set_of(1, 0)->pages, 1);
 	CU_ASSERT_EQUAL(set_of(1, 0)->page[0], DSM_ACQUIRE_PAGES_MAX);
+	end();
+}
+
+static void all_stall_but(uint32_t silent, uint32_t ids[])
+{
+	for (uint32_t i = 0; i < DSM_THREADS_MAX; i++)
+		if (i != silent)
+			stall(1, ids[i], LOW, true);
+	rack_tick(r, 1);
+}
+
+/* R40: of 64 threads the set is known; a new one takes the place of who was silent for longest. */
+static void the_longest_silent_loses_its_place(void)
+{
+	static const uint32_t silent[] = {1, 0, 5, DSM_THREADS_MAX - 1};
+	uint32_t ids[DSM_THREADS_MAX];
+
+	begin(2);
+	for (uint32_t i = 0; i < DSM_THREADS_MAX; i++) {
+		ids[i] = 1000 + i;
+		stall(1, ids[i], LOW, true);
+		CU_ASSERT_EQUAL(r->core[1]->threads, i + 1);
+	}
+	rack_tick(r, 1);
+	for (uint32_t i = 0; i < 4; i++) {
+		all_stall_but(silent[i], ids);
+		ids[silent[i]] = DSM_THREADS_MAX + i; /* a number that means something else, too */
+		stall(1, ids[silent[i]], LOW, true);
+		for (uint32_t t = 0; t < DSM_THREADS_MAX; t++)
+			CU_ASSERT_EQUAL(r->core[1]->thread[t].id, ids[t]);
+		CU_ASSERT_EQUAL(set_of(1, silent[i])->pages, 1);
+	}
 	end();
 }
 
@@ -364,15 +593,24 @@ int main(void)
 		UNIT_CASE(the_set_is_collected_in_rising_order),
 		UNIT_CASE(the_set_is_held_until_it_was_used),
 		UNIT_CASE(collecting_is_bounded),
+		UNIT_CASE(the_next_window_begins_when_one_ends),
+		UNIT_CASE(windows_have_a_ceiling),
+		UNIT_CASE(who_waited_before_is_served_first),
 		UNIT_CASE(a_lower_page_lets_the_higher_go),
 		UNIT_CASE(a_stronger_right_lets_the_page_go),
+		UNIT_CASE(a_stronger_right_keeps_nobody_waiting),
+		UNIT_CASE(stalling_again_is_not_coming_back),
+		UNIT_CASE(a_new_page_moves_the_others),
+		UNIT_CASE(how_often_it_came_back),
 		UNIT_CASE(the_last_window_grows),
 		UNIT_CASE(the_last_window_has_a_ceiling),
 		UNIT_CASE(doubt_grows_a_little),
 		UNIT_CASE(a_written_page_starts_over),
+		UNIT_CASE(the_next_set_is_a_new_one),
 		UNIT_CASE(a_page_of_two_threads_proves_nothing),
 		UNIT_CASE(a_long_run_starts_over),
 		UNIT_CASE(a_full_set_starts_over),
+		UNIT_CASE(the_longest_silent_loses_its_place),
 		UNIT_CASE(a_thread_that_loses_its_place_still_waits),
 		UNIT_CASE(a_page_does_not_pass_through_its_home),
 		UNIT_CASE(instructions_of_many_pages_retire),
