@@ -273,6 +273,44 @@ static void names(void)
 	CU_ASSERT_STRING_EQUAL(dsm_state_name(99), "?");
 }
 
+static void stall(struct rack *r, uint32_t thread)
+{
+	rack_step(r, 1, (struct dsm_event){.type = DSM_EV_FAULT, .fault = {{3}, true, thread}});
+}
+
+static void all_stall_but(struct rack *r, uint32_t silent, uint32_t ids[])
+{
+	for (uint32_t i = 0; i < DSM_THREADS_MAX; i++)
+		if (i != silent)
+			stall(r, ids[i]);
+	rack_tick(r, 1);
+}
+
+/* R40: of 64 threads the set is known; a new one takes the place of who was silent for longest. */
+static void the_longest_silent_loses_its_place(void)
+{
+	static const uint32_t silent[] = {1, 0, 5, DSM_THREADS_MAX - 1};
+	struct rack *r = rack_new(2, PAGES, RACK_HOLD_US);
+	uint32_t ids[DSM_THREADS_MAX];
+
+	for (uint32_t i = 0; i < DSM_THREADS_MAX; i++) {
+		ids[i] = 1000 + i;
+		stall(r, ids[i]);
+		CU_ASSERT_EQUAL(r->core[1]->threads, i + 1);
+	}
+	rack_tick(r, 1);
+	for (uint32_t i = 0; i < 4; i++) {
+		all_stall_but(r, silent[i], ids);
+		ids[silent[i]] = DSM_THREADS_MAX + i; /* a number that means something else, too */
+		stall(r, ids[silent[i]]);
+		for (uint32_t t = 0; t < DSM_THREADS_MAX; t++)
+			CU_ASSERT_EQUAL(r->core[1]->thread[t].id, ids[t]);
+		CU_ASSERT_EQUAL(r->core[1]->collection[DSM_ACQUIRES_MAX + silent[i]].pages, 1);
+	}
+	rack_settle(r);
+	rack_delete(r);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -288,6 +326,7 @@ int main(void)
 		UNIT_CASE(backlog_read_comes_by_itself),
 		UNIT_CASE(backlog_write_comes_by_itself),
 		UNIT_CASE(many_holds_end_at_once),
+		UNIT_CASE(the_longest_silent_loses_its_place),
 		UNIT_CASE(names),
 	};
 
