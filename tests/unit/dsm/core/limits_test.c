@@ -273,16 +273,16 @@ static void names(void)
 	CU_ASSERT_STRING_EQUAL(dsm_state_name(99), "?");
 }
 
-static void stall(struct rack *r, uint32_t thread)
+static void stall(struct rack *r, uint32_t thread, uint64_t page)
 {
-	rack_step(r, 1, (struct dsm_event){.type = DSM_EV_FAULT, .fault = {{3}, true, thread}});
+	rack_step(r, 1, (struct dsm_event){.type = DSM_EV_FAULT, .fault = {{page}, true, thread}});
 }
 
 static void all_stall_but(struct rack *r, uint32_t silent, uint32_t ids[])
 {
 	for (uint32_t i = 0; i < DSM_THREADS_MAX; i++)
 		if (i != silent)
-			stall(r, ids[i]);
+			stall(r, ids[i], 3);
 	rack_tick(r, 1);
 }
 
@@ -295,14 +295,14 @@ static void the_longest_silent_loses_its_place(void)
 
 	for (uint32_t i = 0; i < DSM_THREADS_MAX; i++) {
 		ids[i] = 1000 + i;
-		stall(r, ids[i]);
+		stall(r, ids[i], 3);
 		CU_ASSERT_EQUAL(r->core[1]->threads, i + 1);
 	}
 	rack_tick(r, 1);
 	for (uint32_t i = 0; i < 4; i++) {
 		all_stall_but(r, silent[i], ids);
 		ids[silent[i]] = DSM_THREADS_MAX + i; /* a number that means something else, too */
-		stall(r, ids[silent[i]]);
+		stall(r, ids[silent[i]], 4);
 		for (uint32_t t = 0; t < DSM_THREADS_MAX; t++)
 			CU_ASSERT_EQUAL(r->core[1]->thread[t].id, ids[t]);
 		CU_ASSERT_EQUAL(r->core[1]->collection[DSM_ACQUIRES_MAX + silent[i]].pages, 1);

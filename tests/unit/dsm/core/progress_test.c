@@ -475,6 +475,7 @@ static void a_page_of_two_threads_proves_nothing(void)
 static void a_page_of_a_device_proves_nothing(void)
 {
 	begin(2);
+	rack_acquire(r, 1, HIGH, 1, true, 2);
 	rack_acquire(r, 1, LOW, 1, true, 1);
 	stall(1, THREAD, LOW, true);
 	prove(1, LOW, true);
@@ -496,6 +497,9 @@ static void a_page_to_read_proves_nothing(void)
 	CU_ASSERT_FALSE(r->core[1]->thread[0].written);
 	prove(1, HIGH, true);
 	CU_ASSERT_TRUE(r->core[1]->thread[0].written);
+	stall(1, THREAD + 1, HIGH + 1, true);
+	prove(1, HIGH + 1, true);
+	CU_ASSERT_TRUE(r->core[1]->thread[1].written);
 	end();
 }
 
