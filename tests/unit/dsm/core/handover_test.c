@@ -101,6 +101,7 @@ static void entries_nobody_honest_sends(void)
 /* Home comes back without an entry it went with: nothing of it is remembered. */
 static void entries_that_are_kept_back(void)
 {
+	static const uint64_t pages[] = {0, P0, DSM_CHUNK_PAGES - 1};
 	struct dsm_dir dir;
 
 	begin();
@@ -111,10 +112,12 @@ static void entries_that_are_kept_back(void)
 	CU_ASSERT_EQUAL(dir.sharers, 0);
 	CU_ASSERT_EQUAL(dir.version, 0);
 	rack_delete(r);
-	r = rack_new(4, PAGES, 0); /* we own the page */
-	rack_write(r, 0, P0, 9);
-	moved(0, 3);
-	ends(3, 0, message(PAGE_HANDED, 3, 0, 2));
+	for (unsigned i = 0; i < 3; i++) { /* we own the page */
+		r = rack_new(4, PAGES, 0);
+		rack_write(r, 0, pages[i], 9);
+		moved(0, 3);
+		ends(3, 0, message(PAGE_HANDED, 3, 0, 2));
+	}
 }
 
 static void maps_nobody_honest_has(void)
@@ -169,7 +172,7 @@ static void redirects_nobody_honest_sends(void)
 	begin(); /* to nobody, when more is known already */
 	rack_fault(r, 2, Q0, true);
 	moved_unheard();
-	ends(0, 2, WITH(message(PAGE_REDIRECT, 2, Q0, 1), m_.member.v = 4));
+	ends(0, 2, WITH(message(PAGE_REDIRECT, 2, Q0, 1), m_.member.v = 4; m_.txn = 2));
 	begin(); /* away from us, by another one than us */
 	rack_fault(r, 3, Q0, true);
 	rack_move(r, 0, P0, 3);
