@@ -53,7 +53,13 @@ enum {
 	X(16, REDIRECT,                                                                            \
 	  REPLY)	     /* old home -> requester: ask `member`, home by map version `map` */  \
 	X(17, HAND, REQUEST) /* old home -> new home: a page's directory entry */                  \
-	X(18, HANDED, REQUEST) /* old home -> new home: that was all of the chunk; you are home */
+	X(18, HANDED, REQUEST) /* old home -> new home: that was all of the chunk; you are home */ \
+	X(19, LEAVE, REQUEST)  /* leaver -> all: move no home to me */                             \
+	X(20, LEAVE_ACK, REPLY) /* all -> leaver: none is on its way any more */                   \
+	X(21, TELL, REQUEST) /* leaver -> heir: home of the chunk is `member`, by version `map` */ \
+	X(22, BYE, REQUEST)  /* leaver -> all: I hold nothing; `member` stands for me */           \
+	X(23, BYE_ACK, REPLY) /* all -> leaver: nothing more comes to you */                       \
+	X(24, GONE, REPLY)    /* leaver -> all: nothing more comes from me */
 
 enum page_class { PAGE_CLASS_REQUEST, PAGE_CLASS_FORWARD, PAGE_CLASS_REPLY, PAGE_CLASS_LINK };
 
@@ -61,7 +67,7 @@ enum page_type {
 #define X(code, name, class) PAGE_##name = (code),
 	PAGE_TYPES(X)
 #undef X
-		PAGE_TYPE_LAST = PAGE_HANDED,
+		PAGE_TYPE_LAST = PAGE_GONE,
 };
 
 enum page_flag {
@@ -87,9 +93,9 @@ struct dsm_msg {
 	uint32_t txn;	  /* requester's transaction: returned in GRANT and ACK, wraps */
 	uint32_t map;	  /* version of the map of homes, a chunk: how often the home moved, as the
 			     sender knows it; does not wrap */
-	struct member_id
-		member;	 /* GRANT, forwards, REDIRECT, PUT_ACK: home; HAND: owner, or none */
-	dsm_set sharers; /* HAND */
+	struct member_id member; /* GRANT, forwards, REDIRECT, PUT_ACK, TELL: home; HAND: owner, or
+				    none; BYE: heir */
+	dsm_set sharers;	 /* HAND */
 };
 
 /* On the wire. */

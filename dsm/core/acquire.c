@@ -68,9 +68,9 @@ void dsm_acquire_event(struct dsm_core *core, const struct dsm_event *ev)
 	unsigned index = find_free(core);
 
 	if (!range_good(core, ev->acquire.page.v, ev->acquire.pages) ||
-	    find(core, token) < DSM_ACQUIRES_MAX) {
+	    find(core, token) < DSM_ACQUIRES_MAX || dsm_is_leaving(core)) {
 		core->stats.refused++;
-		say(core, token, ERR_INVALID); /* R31 */
+		say(core, token, ERR_INVALID); /* R31, R46 */
 		return;
 	}
 	if (index == DSM_ACQUIRES_MAX) {

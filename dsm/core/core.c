@@ -100,6 +100,7 @@ struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *confi
 	for (int i = 0; i < DSM_TXN_MAX; i++)
 		core->txn_free[i] = (uint8_t)(DSM_TXN_MAX - 1 - i);
 	core->txn_free_count = DSM_TXN_MAX;
+	core->present = UINT64_MAX >> (DSM_MEMBERS_MAX - config->members);
 	return core;
 }
 
@@ -124,6 +125,16 @@ enum dsm_state dsm_core_state(const struct dsm_core *core, struct gpage page)
 struct member_id dsm_core_home(const struct dsm_core *core, struct gpage page)
 {
 	return page.v < core->config.pages ? dsm_home_of(core, (uint32_t)page.v) : MEMBER_NONE;
+}
+
+bool dsm_core_leaving(const struct dsm_core *core)
+{
+	return dsm_is_leaving(core) && core->leave.state != LEAVE_LEFT;
+}
+
+dsm_set dsm_core_present(const struct dsm_core *core)
+{
+	return core->present;
 }
 
 bool dsm_core_ended(const struct dsm_core *core)

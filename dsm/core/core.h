@@ -80,6 +80,10 @@ enum dsm_event_type {
 	DSM_EV_EVICT,	/* give page back to its home: PUT (owner) or DROP (sharer); or forget it */
 	DSM_EV_MOVE,	/* let the home of page's chunk move to member `to`; ignored if home is not
 			   here, or on its way already */
+	DSM_EV_LEAVE,	/* this member leaves the space in order (R46). Its threads have stopped and
+			   its devices have released: no fault is served any more. Refused (counted)
+			   if it is alone, or leaves already, or another member does; say it again
+			   then */
 };
 
 /*
@@ -147,6 +151,8 @@ enum dsm_fx_type {
 			     UINT64_MAX: none */
 	DSM_FX_ACQUIRED,  /* acquire `token` holds its pages; result is ERR_OK, or why not (INVALID,
 			     NOSPACE, LOST) */
+	DSM_FX_LEFT, /* this member has left: the space goes on without it, and it may go once what
+			it sent has arrived; at most once; nothing follows it, ever */
 	DSM_FX_LOST, /* the space ended: `to` was lost, `reason`; at most once; nothing follows it,
 			ever */
 };
@@ -224,6 +230,11 @@ enum dsm_state dsm_core_state(const struct dsm_core *core, struct gpage page);
 struct member_id dsm_core_home(const struct dsm_core *core, struct gpage page);
 /* Moves ordered here and not finished, openings included. */
 bool dsm_core_moving(const struct dsm_core *core);
+/* LEAVE was accepted and is not finished. It ends with LEFT, or with LOST; or, if all others left
+ * meanwhile, with nothing: the last one cannot leave (counted as refused). */
+bool dsm_core_leaving(const struct dsm_core *core);
+/* Members of the space as this one knows it: without those that left. */
+dsm_set dsm_core_present(const struct dsm_core *core);
 bool dsm_core_ended(const struct dsm_core *core);
 void dsm_core_stats(const struct dsm_core *core, struct dsm_core_stats *out);
 /* Transactions of this member that are not finished, with those waiting for a free one. */

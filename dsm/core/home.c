@@ -116,9 +116,14 @@ static void start(struct dsm_core *core, struct dsm_home *e, const struct reques
 	e->requester = r->from + 1;
 	e->txn = r->txn;
 	dsm_chunk(core, r->page)->busy++;
+	core->serving[r->from]++;
 	dsm_chunk(core, r->page)->entries += !e->used;
 	e->used = true;
-	if (!e->owner)
+	if (e->owner && !dsm_is_present(core, (struct member_id){(uint8_t)(e->owner - 1)}))
+		dsm_violation(core,
+			      (struct member_id){
+				      (uint8_t)(e->owner - 1)}); /* R48: it left with the page */
+	else if (!e->owner)
 		start_fresh(core, e, r);
 	else if (r->type == PAGE_UPGRADE && has_copy)
 		start_upgrade(core, e, r, 0);
@@ -221,6 +226,7 @@ void dsm_home_done(struct dsm_core *core, uint32_t page)
 {
 	struct dsm_home *e = dsm_home_entry(core, page);
 
+	core->serving[e->requester - 1]--;
 	e->requester = 0;
 	dsm_chunk(core, page)->busy--;
 	if (DSM_BUG(home_forgets_queue))

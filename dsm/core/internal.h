@@ -18,6 +18,8 @@
  *	recv_put.c    eviction: PUT and DROP at home, PUT_ACK at the evictor
  *	move.c        the home of a chunk moves: freeze, hand over, open
  *	recv_move.c   at the new home: HAND, HANDED; at the requester: REDIRECT
+ *	leave.c       this member leaves: hands over, gives back, says goodbye
+ *	recv_leave.c  the messages of it: LEAVE, TELL, BYE, GONE, and their acks
  *	hold.c        requests held back for a bounded time
  *	holder.c      states of a page here: legal moves, what each state guarantees
  *	journal.c     the last events and the state they began from, for a replay
@@ -96,6 +98,27 @@ struct dsm_handover {
 	uint32_t version; /* of the map, after it */
 	uint16_t at;	  /* next page of the chunk */
 	bool entry_sent;  /* of that page; its queue follows */
+};
+
+enum dsm_leave_state {
+	LEAVE_NOT,
+	LEAVE_ASKED,	/* homes may still be on their way here */
+	LEAVE_HANDING,	/* all homes here go to the heir */
+	LEAVE_EVICTING, /* all pages go home */
+	LEAVE_BYE_HEIR, /* the heir is told, so that it knows before it is asked */
+	LEAVE_BYE,	/* ... and the others */
+	LEAVE_LEFT,	/* nothing, ever */
+};
+
+/* This member leaves (leave.c). All zero: it does not. */
+struct dsm_leave {
+	uint8_t state; /* enum dsm_leave_state */
+	bool again;    /* a page was put in this round: it may have come back */
+	bool more;     /* only the budget of a step kept it from going on */
+	struct member_id heir;
+	dsm_set awaited; /* whose answer is missing */
+	uint32_t chunk;	 /* HANDING: the next one */
+	uint64_t page;	 /* EVICTING: the next one */
 };
 
 /* A request that waits at home: at most DSM_TXN_MAX a member (R9). */
@@ -204,7 +227,15 @@ struct dsm_core {
 	struct dsm_line opening; /* chunks whose home came here, with requests to begin */
 	uint16_t opening_at;	 /* next page of the first of them */
 	struct dsm_handover handover;
-	uint32_t walked; /* pages looked at in this step for moves */
+	uint32_t walked; /* pages looked at in this step for moves, or to leave */
+
+	struct dsm_leave leave;
+	dsm_set present;		   /* members that have not left; ourselves too */
+	dsm_set leaving;		   /* others that said LEAVE, and not GONE */
+	dsm_set unanswered;		   /* ... and have no LEAVE_ACK from us */
+	dsm_set gone;			   /* said GONE */
+	uint8_t heir[DSM_MEMBERS_MAX];	   /* of who left: member + 1 */
+	uint32_t serving[DSM_MEMBERS_MAX]; /* home: transactions of each member under way */
 
 	uint8_t waits[DSM_MEMBERS_MAX]; /* home: requests of each member that wait */
 	uint32_t pool;			/* entries of waiting and of deferred: members * K */
@@ -228,6 +259,12 @@ static inline bool dsm_is_self(const struct dsm_core *core, struct member_id m)
 static inline dsm_set dsm_bit(uint8_t member)
 {
 	return (dsm_set)1 << member;
+}
+
+/* May a message go there? */
+static inline bool dsm_is_present(const struct dsm_core *core, struct member_id m)
+{
+	return m.v < core->config.members && core->present & dsm_bit(m.v);
 }
 
 /* ---- journal.c ---- */
@@ -266,6 +303,9 @@ static inline struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint3
 	struct dsm_home *e = &core->homes[page];
 
 	dsm_touch(core, e, sizeof(*e));
+	if (e->sharers & ~core->present)
+		e->sharers &=
+			core->present; /* R48: the set is a superset; who left holds nothing */
 	return e;
 }
 
@@ -297,8 +337,11 @@ enum dsm_address {
 	ADDRESS_WRONG,	   /* the sender cannot believe that */
 };
 
-/* The member to ask. The only function that knows. */
+/* The member to ask. The only function that knows: who stands for the one the map names, if that
+ * one left. */
 struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page);
+/* The member the map names; it may have left. */
+struct member_id dsm_map_home(const struct dsm_core *core, uint32_t page);
 /* Home is here, with its entries. */
 bool dsm_home_is_here(const struct dsm_core *core, uint32_t page);
 /* For a message that was sent to us when its sender knew version `map`. */
@@ -434,9 +477,27 @@ void dsm_move_event(struct dsm_core *core, const struct dsm_event *event);
 void dsm_moves_run(struct dsm_core *core);
 /* Is there something that only the budget kept from being done? */
 bool dsm_moves_unfinished(const struct dsm_core *core);
+/* The home of a chunk, settled here, is to move there. */
+void dsm_move_order(struct dsm_core *core, uint32_t chunk, struct member_id to);
+/* Is a move or an opening under way, or in line? */
+bool dsm_moves_any(const struct dsm_core *core);
+/* May a walk over pages or chunks go on in this step? */
+bool dsm_may_walk(const struct dsm_core *core);
 /* The entries of a chunk are all here. */
 void dsm_move_arrived(struct dsm_core *core, uint32_t chunk);
+uint64_t dsm_chunks(const struct dsm_core *core);
 uint32_t dsm_chunk_pages(const struct dsm_core *core, uint32_t chunk);
+
+/* ---- leave.c ---- */
+
+void dsm_leave_event(struct dsm_core *core);
+/* Goes on with it, as far as messages and the budget allow; answers others that leave. */
+void dsm_leave_run(struct dsm_core *core);
+/* Nobody here wants or has anything any more: R46. */
+static inline bool dsm_is_leaving(const struct dsm_core *core)
+{
+	return core->leave.state != LEAVE_NOT;
+}
 
 /* ---- local.c ---- */
 
@@ -444,6 +505,10 @@ void dsm_fault_event(struct dsm_core *core, const struct dsm_event *event);
 /* A thread waits for the page: wakes it, or asks for the page. */
 void dsm_demand(struct dsm_core *core, uint32_t page, bool write);
 void dsm_evict_event(struct dsm_core *core, const struct dsm_event *event);
+/* DROP. */
+void dsm_drop_copy(struct dsm_core *core, uint32_t page);
+/* PUT; discard: as zeros. False: no transaction is free. */
+bool dsm_put_page(struct dsm_core *core, uint32_t page, bool discard);
 
 /* ---- recv_*.c: one a message. False: no rule allows it, its sender is broken or hostile. ---- */
 
@@ -462,6 +527,12 @@ dsm_recv_fn dsm_recv_put_ack;
 dsm_recv_fn dsm_recv_hand;
 dsm_recv_fn dsm_recv_handed;
 dsm_recv_fn dsm_recv_redirect;
+dsm_recv_fn dsm_recv_leave;
+dsm_recv_fn dsm_recv_leave_ack;
+dsm_recv_fn dsm_recv_tell;
+dsm_recv_fn dsm_recv_bye;
+dsm_recv_fn dsm_recv_bye_ack;
+dsm_recv_fn dsm_recv_gone;
 /* May this come from the old home of a chunk whose home moves here? */
 bool dsm_hand_good(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
 /* What a held-back request does when its time has come. */

@@ -36,6 +36,10 @@ void dsm_fault_event(struct dsm_core *core, const struct dsm_event *ev)
 
 	if (refuse(core, ev->fault.page.v))
 		return;
+	if (dsm_is_leaving(core)) { /* R46 */
+		core->stats.refused++;
+		return;
+	}
 	core->stats.spurious += dsm_may(dsm_holder(core, page), write);
 	if (is_here(core, page, write))
 		return;
@@ -45,7 +49,7 @@ void dsm_fault_event(struct dsm_core *core, const struct dsm_event *ev)
 
 /* R20: a copy goes at once. A DROP needs no answer: what we ask for next comes after it on the same
  * channel. */
-static void drop_copy(struct dsm_core *core, uint32_t page)
+void dsm_drop_copy(struct dsm_core *core, uint32_t page)
 {
 	dsm_fx(core, DSM_FX_UNMAP, page);
 	dsm_holder_move(core, page, DSM_I);
@@ -83,14 +87,14 @@ static void forget_own(struct dsm_core *core, uint32_t page)
 }
 
 /* R21: the page leaves memory but stays in our slot until PUT_ACK. */
-static void put_page(struct dsm_core *core, uint32_t page, bool discard)
+bool dsm_put_page(struct dsm_core *core, uint32_t page, bool discard)
 {
 	struct dsm_holder *h = dsm_holder(core, page);
 	struct dsm_txn *t = dsm_txn_take(core, page, PAGE_PUT);
 	uint16_t slot;
 
 	if (!t)
-		return; /* an eviction is a hint */
+		return false;
 	slot = dsm_txn_slot(core, t);
 	t->flags = PAGE_FLAG_OWNER | (h->zero || discard ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
 	t->version = h->version;
@@ -116,6 +120,7 @@ static void put_page(struct dsm_core *core, uint32_t page, bool discard)
 				  .map = dsm_chunk(core, page)->version},
 		 slot);
 	core->stats.evicted++;
+	return true;
 }
 
 /* A hint: ignored while somebody here wants the page, or home is waiting for it. */
@@ -125,7 +130,7 @@ void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
 	struct dsm_holder *h;
 	bool discard;
 
-	if (refuse(core, ev->evict.page.v))
+	if (refuse(core, ev->evict.page.v) || dsm_is_leaving(core))
 		return;
 	h = dsm_holder(core, page);
 	if (h->state == DSM_I || h->txn || h->backlog || h->deferred)
@@ -134,9 +139,9 @@ void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
 		return;
 	discard = ev->evict.discard && (h->state == DSM_E || h->state == DSM_M);
 	if (h->state == DSM_S)
-		drop_copy(core, page);
+		dsm_drop_copy(core, page);
 	else if (!dsm_is_self(core, dsm_home_of(core, page)))
-		put_page(core, page, discard);
+		(void)dsm_put_page(core, page, discard); /* an eviction is a hint */
 	else if (discard) /* else home's own pages have nowhere to go */
 		forget_own(core, page);
 }

@@ -3,11 +3,12 @@
  * Where the home of a page is: a table of chunks, which each member keeps for itself. At first home
  * is chunk number modulo members, with version 0. Each move raises the chunk's version by one, so
  * of two things said about a home the one with the higher version is newer (R32). A member that
- * knows an old home is told by it, or by the next forward or grant.
+ * knows an old home is told by it, or by the next forward or grant. An old home that has left is
+ * answered for by its heir, which knows more of all its chunks (R48).
  */
 #include "dsm/core/internal.h"
 
-struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page)
+struct member_id dsm_map_home(const struct dsm_core *core, uint32_t page)
 {
 	uint32_t chunk = page / DSM_CHUNK_PAGES;
 	uint8_t home = dsm_chunk(core, page)->home;
@@ -15,9 +16,19 @@ struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page)
 	return (struct member_id){home ? home - 1 : (uint8_t)(chunk % core->config.members)};
 }
 
+/* R48: an heir was present when it became one, so the chain ends. */
+struct member_id dsm_home_of(const struct dsm_core *core, uint32_t page)
+{
+	struct member_id m = dsm_map_home(core, page);
+
+	while (core->heir[m.v])
+		m.v = core->heir[m.v] - 1;
+	return m;
+}
+
 bool dsm_home_is_here(const struct dsm_core *core, uint32_t page)
 {
-	return dsm_is_self(core, dsm_home_of(core, page)) &&
+	return dsm_is_self(core, dsm_map_home(core, page)) &&
 	       dsm_chunk(core, page)->state != CHUNK_COMING;
 }
 
@@ -30,7 +41,7 @@ enum dsm_address dsm_address_of(const struct dsm_core *core, uint32_t page, uint
 {
 	const struct dsm_chunk *c = dsm_chunk(core, page);
 
-	if (!dsm_is_self(core, dsm_home_of(core, page)))
+	if (!dsm_is_self(core, dsm_map_home(core, page)))
 		return map > c->version	  ? ADDRESS_SOON
 		       : map < c->version ? ADDRESS_ELSEWHERE
 					  : ADDRESS_WRONG;
@@ -47,7 +58,7 @@ bool dsm_map_learn(struct dsm_core *core, uint32_t page, struct member_id home, 
 		return false;
 	if (map <= c->version)
 		return true; /* we know that, or better */
-	if (dsm_is_self(core, dsm_home_of(core, page)))
+	if (dsm_is_self(core, dsm_map_home(core, page)))
 		return false; /* it moves on from here by us alone */
 	c->home = home.v + 1;
 	c->version = map;
@@ -62,5 +73,5 @@ bool dsm_map_confirm(struct dsm_core *core, uint32_t page, struct member_id home
 
 	if (map > known)
 		return !dsm_is_self(core, home) && dsm_map_learn(core, page, home, map);
-	return map == known && member_eq(home, dsm_home_of(core, page));
+	return map == known && member_eq(home, dsm_map_home(core, page));
 }

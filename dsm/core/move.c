@@ -20,7 +20,7 @@ static struct dsm_chunk *chunk_at(const struct dsm_core *core, uint32_t chunk)
 	return dsm_chunk(core, chunk * DSM_CHUNK_PAGES);
 }
 
-static bool may_go_on(const struct dsm_core *core)
+bool dsm_may_walk(const struct dsm_core *core)
 {
 	return dsm_has_budget(core) && core->walked < WALK_MAX && !core->ending;
 }
@@ -44,6 +44,11 @@ static void line_pop(struct dsm_core *core, struct dsm_line *line)
 		line->tail = 0;
 }
 
+uint64_t dsm_chunks(const struct dsm_core *core)
+{
+	return (core->config.pages + DSM_CHUNK_PAGES - 1) / DSM_CHUNK_PAGES;
+}
+
 uint32_t dsm_chunk_pages(const struct dsm_core *core, uint32_t chunk)
 {
 	uint64_t left = core->config.pages - (uint64_t)chunk * DSM_CHUNK_PAGES;
@@ -53,7 +58,16 @@ uint32_t dsm_chunk_pages(const struct dsm_core *core, uint32_t chunk)
 
 /* ---- the order ---- */
 
-/* A hint, as an eviction is: who gives it may know an old home. */
+void dsm_move_order(struct dsm_core *core, uint32_t chunk, struct member_id to)
+{
+	struct dsm_chunk *c = chunk_at(core, chunk);
+
+	c->state = CHUNK_MOVING;
+	c->to = to.v;
+	line_push(core, &core->moving, chunk);
+}
+
+/* A hint, as an eviction is: who gives it may know an old home, or not know who leaves. */
 void dsm_move_event(struct dsm_core *core, const struct dsm_event *ev)
 {
 	uint64_t page = ev->move.page.v;
@@ -67,9 +81,9 @@ void dsm_move_event(struct dsm_core *core, const struct dsm_event *ev)
 	if (!dsm_home_is_here(core, (uint32_t)page) || c->state != CHUNK_SETTLED ||
 	    dsm_is_self(core, ev->move.to) || c->version == UINT32_MAX)
 		return;
-	c->state = CHUNK_MOVING;
-	c->to = ev->move.to.v;
-	line_push(core, &core->moving, (uint32_t)(page / DSM_CHUNK_PAGES));
+	if (!(core->present & ~core->leaving & dsm_bit(ev->move.to.v)) || dsm_is_leaving(core))
+		return; /* R46 */
+	dsm_move_order(core, (uint32_t)(page / DSM_CHUNK_PAGES), ev->move.to);
 }
 
 /* ---- handing over ---- */
@@ -127,7 +141,7 @@ static void hand_over(struct dsm_core *core)
 	const struct dsm_chunk *c = chunk_at(core, o->chunk);
 
 	while (o->at < dsm_chunk_pages(core, o->chunk) && (c->entries || c->waiting)) {
-		if (!may_go_on(core))
+		if (!dsm_may_walk(core))
 			return;
 		if (hand_page(core))
 			continue;
@@ -179,7 +193,7 @@ static void open_chunk(struct dsm_core *core)
 	struct dsm_chunk *c = chunk_at(core, chunk);
 
 	while (core->opening_at < dsm_chunk_pages(core, chunk) && c->waiting) {
-		if (!may_go_on(core))
+		if (!dsm_may_walk(core))
 			return;
 		dsm_home_next(core, chunk * DSM_CHUNK_PAGES + core->opening_at++);
 		dsm_drain(core);
@@ -192,31 +206,66 @@ static void open_chunk(struct dsm_core *core)
 
 /* ---- going on ---- */
 
+/* R46: nothing moves to a member that leaves, or left while the order stood in line; but our heir
+ * may be the next to leave. */
+static bool is_void(const struct dsm_core *core, const struct dsm_chunk *c)
+{
+	bool to_heir = core->leave.state == LEAVE_HANDING && core->leave.heir.v == c->to;
+
+	return !to_heir && !(core->present & ~core->leaving & dsm_bit(c->to));
+}
+
+/* What came while it was frozen is begun. */
+static void cancel(struct dsm_core *core, uint32_t chunk)
+{
+	line_pop(core, &core->moving);
+	chunk_at(core, chunk)->to = 0;
+	chunk_at(core, chunk)->state = CHUNK_OPENING;
+	line_push(core, &core->opening, chunk);
+}
+
+/* The first in line: false: it has to wait. */
+static bool move_first(struct dsm_core *core)
+{
+	uint32_t chunk = core->moving.head - 1;
+	struct dsm_chunk *c = chunk_at(core, chunk);
+
+	if (is_void(core, c)) {
+		cancel(core, chunk);
+		return true;
+	}
+	c->state = CHUNK_FROZEN;
+	if (!may_hand_over(c))
+		return false;
+	begin_handover(core, chunk);
+	return true;
+}
+
 void dsm_moves_run(struct dsm_core *core)
 {
-	while (core->opening.head && may_go_on(core))
-		open_chunk(core);
-	while (may_go_on(core)) {
-		if (core->handover.active) {
+	while (dsm_may_walk(core)) {
+		if (core->opening.head)
+			open_chunk(core);
+		else if (core->handover.active)
 			hand_over(core);
-			continue;
-		}
-		if (!core->moving.head)
+		else if (!core->moving.head || !move_first(core))
 			return;
-		chunk_at(core, core->moving.head - 1)->state = CHUNK_FROZEN;
-		if (!may_hand_over(chunk_at(core, core->moving.head - 1)))
-			return;
-		begin_handover(core, core->moving.head - 1);
 	}
 }
 
 bool dsm_moves_unfinished(const struct dsm_core *core)
 {
 	return core->opening.head || core->handover.active ||
-	       (core->moving.head && may_hand_over(chunk_at(core, core->moving.head - 1)));
+	       (core->moving.head && (may_hand_over(chunk_at(core, core->moving.head - 1)) ||
+				      is_void(core, chunk_at(core, core->moving.head - 1))));
+}
+
+bool dsm_moves_any(const struct dsm_core *core)
+{
+	return core->opening.head || core->handover.active || core->moving.head;
 }
 
 bool dsm_core_moving(const struct dsm_core *core)
 {
-	return core->opening.head || core->handover.active || core->moving.head;
+	return dsm_moves_any(core);
 }

@@ -7,6 +7,8 @@ static bool take(struct dsm_core *core, const struct dsm_msg *m)
 {
 	const struct dsm_home *e = dsm_home_entry(core, (uint32_t)m->page.v);
 
+	if (!dsm_is_present(core, m->requester))
+		return false; /* R48: it wants nothing any more */
 	if (e->requester == m->requester.v + 1 || core->waits[m->requester.v] >= DSM_TXN_MAX)
 		return false;
 	dsm_home_request(core, m);
@@ -24,7 +26,7 @@ static void redirect(struct dsm_core *core, const struct dsm_msg *m)
 				  .page = m->page,
 				  .txn = m->txn,
 				  .map = dsm_chunk(core, page)->version,
-				  .member = dsm_home_of(core, page)},
+				  .member = dsm_map_home(core, page)},
 		 DSM_SLOT_NONE);
 }
 

@@ -31,7 +31,7 @@ static bool entry_good(const struct dsm_core *core, const struct dsm_msg *m)
 
 	if (nobody)
 		return !m->sharers;
-	if (m->member.v >= core->config.members || (m->sharers & dsm_bit(m->member.v)))
+	if (!dsm_is_present(core, m->member) || (m->sharers & dsm_bit(m->member.v)))
 		return false;
 	return core->config.members == DSM_MEMBERS_MAX || !(m->sharers >> core->config.members);
 }

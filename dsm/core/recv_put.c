@@ -97,7 +97,7 @@ bool dsm_recv_put(struct dsm_core *core, struct member_id from, const struct dsm
 				  .version = m->version,
 				  .txn = m->txn,
 				  .map = dsm_chunk(core, (uint32_t)m->page.v)->version,
-				  .member = dsm_home_of(core, (uint32_t)m->page.v)},
+				  .member = dsm_map_home(core, (uint32_t)m->page.v)},
 		 DSM_SLOT_NONE);
 	return true;
 }

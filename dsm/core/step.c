@@ -15,6 +15,7 @@ enum rule_where {
 	REQUESTED,    /* the same, or from the old home, for the member it names */
 	FROM_HOME,    /* for somebody else; home is the sender */
 	AT_REQUESTER, /* for us */
+	OF_LEAVER,    /* of the member it names, about itself: no page */
 };
 
 struct rule {
@@ -42,6 +43,12 @@ static const struct rule rules[] = {
 	[PAGE_HAND] = {dsm_recv_hand, AT_HOME, 0, false},
 	[PAGE_HANDED] = {dsm_recv_handed, AT_HOME, 0, false},
 	[PAGE_REDIRECT] = {dsm_recv_redirect, AT_REQUESTER, 0, false},
+	[PAGE_LEAVE] = {dsm_recv_leave, OF_LEAVER, 0, false},
+	[PAGE_LEAVE_ACK] = {dsm_recv_leave_ack, AT_REQUESTER, 0, false},
+	[PAGE_TELL] = {dsm_recv_tell, OF_LEAVER, 0, false},
+	[PAGE_BYE] = {dsm_recv_bye, OF_LEAVER, 0, false},
+	[PAGE_BYE_ACK] = {dsm_recv_bye_ack, AT_REQUESTER, 0, false},
+	[PAGE_GONE] = {dsm_recv_gone, OF_LEAVER, 0, false},
 };
 
 /* R2: does a message of this kind go from there to here? */
@@ -49,6 +56,7 @@ static bool way_good(const struct dsm_core *core, const struct rule *r, struct m
 		     const struct dsm_msg *m)
 {
 	switch (r->where) {
+	case OF_LEAVER:
 	case AT_HOME:
 		return member_eq(m->requester, from);
 	case REQUESTED:
@@ -61,6 +69,19 @@ static bool way_good(const struct dsm_core *core, const struct rule *r, struct m
 	return false;
 }
 
+/* It is about a chunk or a member: its page may lie in a local range. */
+static bool is_page_less(const struct dsm_msg *m)
+{
+	return m->type >= PAGE_HANDED;
+}
+
+/* R48: who said BYE answers what was under way, and says GONE. */
+static bool sender_good(const struct dsm_core *core, const struct rule *r, struct member_id from,
+			const struct dsm_msg *m)
+{
+	return dsm_is_present(core, from) || r->where == AT_REQUESTER || m->type == PAGE_GONE;
+}
+
 static bool message_good(const struct dsm_core *core, struct member_id from,
 			 const struct dsm_msg *m)
 {
@@ -68,13 +89,13 @@ static bool message_good(const struct dsm_core *core, struct member_id from,
 
 	if (m->page.v >= core->config.pages || m->pages != 1)
 		return false; /* R2 */
-	if (m->type != PAGE_HANDED && dsm_is_local(core, m->page.v, 1))
+	if (!is_page_less(m) && dsm_is_local(core, m->page.v, 1))
 		return false; /* R31 */
 	if (m->requester.v >= core->config.members || (m->flags & ~r->flags))
 		return false;
 	if (m->acks && (!r->acks || m->acks >= core->config.members))
 		return false;
-	return way_good(core, r, from, m);
+	return sender_good(core, r, from, m) && way_good(core, r, from, m);
 }
 
 static void deliver(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
@@ -116,6 +137,10 @@ static void message_event(struct dsm_core *core, const struct dsm_event *ev)
 	if (m->epoch.v != core->config.epoch.v && /* R1 */
 	    !(DSM_BUG(old_epoch_accepted) && m->epoch.v + 1 == core->config.epoch.v)) {
 		core->stats.stale_epoch++;
+		return;
+	}
+	if (core->gone & dsm_bit(from.v)) {
+		core->stats.refused++; /* R48: nothing can be under way */
 		return;
 	}
 	if (m->type == PAGE_PING || m->type == PAGE_MEMBER_LOST || m->type == PAGE_POST)
@@ -167,6 +192,8 @@ static void end_step(struct dsm_core *core)
 
 static void lost_event(struct dsm_core *core, const struct dsm_event *ev)
 {
+	if (ev->lost.member.v < core->config.members && core->gone & dsm_bit(ev->lost.member.v))
+		return; /* R48 */
 	if (ev->lost.member.v < core->config.members)
 		dsm_end(core, ev->lost.member, ev->lost.reason); /* R29 */
 	else
@@ -202,6 +229,9 @@ static void dispatch(struct dsm_core *core, const struct dsm_event *ev)
 	case DSM_EV_MOVE:
 		dsm_move_event(core, ev);
 		return;
+	case DSM_EV_LEAVE:
+		dsm_leave_event(core);
+		return;
 	}
 	core->stats.refused++;
 }
@@ -216,13 +246,14 @@ static void catch_up(struct dsm_core *core)
 		dsm_collections_run(core);
 		dsm_backlog_run(core);
 	} while (core->collections_dirty && dsm_has_budget(core) && !core->ending);
+	dsm_leave_run(core);
 }
 
 static uint64_t next_deadline(const struct dsm_core *core)
 {
 	bool unfinished = core->collections_dirty ||
 			  (core->backlog_count && core->txn_free_count) ||
-			  dsm_moves_unfinished(core);
+			  dsm_moves_unfinished(core) || core->leave.more;
 
 	return unfinished ? core->now : dsm_hold_next(core);
 }
@@ -240,7 +271,7 @@ static void arm_timer(struct dsm_core *core)
 void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_effects *out)
 {
 	out->n = 0;
-	if (core->ended)
+	if (core->ended || core->leave.state == LEAVE_LEFT)
 		return;
 	core->out = out;
 	if (core->journal)
@@ -254,7 +285,7 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 	dsm_drain(core);
 	if (!core->ending)
 		catch_up(core);
-	if (!core->ending)
+	if (!core->ending && core->leave.state != LEAVE_LEFT)
 		arm_timer(core);
 	if (core->ending)
 		end_step(core);

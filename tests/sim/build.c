@@ -97,6 +97,7 @@ static void build_page(struct world *w, unsigned page)
 static void forget(struct world *w)
 {
 	w->paused = w->dead = w->ended = w->suspects = 0;
+	w->stopping = w->leaving = w->left = 0;
 	w->doomed = w->draining = w->done = false;
 	w->silence = 0;
 	w->rests = 0;

@@ -22,6 +22,7 @@ enum clock_kind {
 	CLOCK_DEVICE,	/* device `index` does its next thing */
 	CLOCK_EVICT,	/* some page is to be given back */
 	CLOCK_MOVE,	/* the home of some chunk is to move */
+	CLOCK_LEAVE,	/* a member is to leave */
 	CLOCK_STALE,	/* a message of another epoch turns up */
 	CLOCK_ODD,	/* an event the core must refuse */
 	CLOCK_LOST,	/* member is told that `other` is lost */

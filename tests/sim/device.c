@@ -78,7 +78,7 @@ void device_run(struct world *w, unsigned m, unsigned index)
 		use(w, m, d);
 		if (!w->failure.set)
 			release(w, m, index);
-	} else if (d->state == DEVICE_IDLE && !w->draining) {
+	} else if (d->state == DEVICE_IDLE && !w->draining && !(w->stopping & member_bit(m))) {
 		acquire(w, m, index);
 	}
 }

@@ -4,10 +4,11 @@
 
 #include "tests/sim/world.h"
 
-/* A home that moves sends what it knows when it may, and requests in the name of who waits. */
+/* A home that moves sends what it knows when it may, and requests in the name of who waits. So does
+ * who leaves. */
 static bool hands_over(unsigned m, const struct dsm_msg *msg)
 {
-	return msg->type == PAGE_HAND || msg->type == PAGE_HANDED ||
+	return msg->type >= PAGE_HAND ||
 	       (page_type_class(msg->type) == PAGE_CLASS_REQUEST && msg->requester.v != m);
 }
 
@@ -28,6 +29,8 @@ static bool class_allowed(const struct world *w, unsigned m, const struct dsm_ms
 	if (hands_over(m, msg) || cause->type != DSM_EV_MSG ||
 	    cause->page != world_page(w, msg->page))
 		return true;
+	if (dsm_core_leaving(mb->core) && (msg->type == PAGE_PUT || msg->type == PAGE_DROP))
+		return true; /* all its pages go, in any step */
 	if (cause->msg_class == PAGE_CLASS_REQUEST && !world_is_home(w, m, cause->page))
 		return true; /* it was redirected, at most; what else is done was due */
 	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_REQUEST)
@@ -41,6 +44,8 @@ static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effe
 {
 	const uint8_t type = fx->msg.type;
 	const uint16_t page = world_page(w, fx->msg.page);
+	if (type == PAGE_LEAVE || type == PAGE_TELL || type == PAGE_BYE || type == PAGE_GONE)
+		return fx->msg.requester.v == m;
 	if (page_type_class(type) == PAGE_CLASS_REQUEST)
 		return fx->to.v == dsm_core_home(w->members[m].core, fx->msg.page).v;
 	if (type == PAGE_UNBLOCK)
@@ -58,6 +63,8 @@ static const char *send_fault(const struct world *w, unsigned m, const struct ds
 		return "to nobody";
 	if (fx->to.v == m)
 		return "to itself";
+	if (w->left & member_bit(fx->to.v))
+		return "to a member that has left";
 	if (msg->type < PAGE_GET_S || msg->type > PAGE_TYPE_LAST || msg->type == PAGE_PING ||
 	    msg->type == PAGE_POST)
 		return "of a type that is not the core's";
@@ -69,7 +76,7 @@ static const char *send_fault(const struct world *w, unsigned m, const struct ds
 		return w->suspects & member_bit(msg->requester.v) ? NULL
 								  : "about a loss that never was";
 	if (msg->pages != 1 ||
-	    (msg->type != PAGE_HANDED && world_page(w, msg->page) == WORLD_NO_PAGE))
+	    (msg->type < PAGE_HANDED && world_page(w, msg->page) == WORLD_NO_PAGE))
 		return "about pages nobody asked for";
 	if (!class_allowed(w, m, msg))
 		return "of a class its cause does not allow";

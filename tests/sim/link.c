@@ -98,7 +98,7 @@ static uint64_t draw_arrival(struct world *w, const struct link *link)
 static dsm_set loosened(struct world *w, unsigned from, unsigned to, const struct dsm_msg *msg)
 {
 	const uint16_t page = world_page(w, msg->page);
-	if (page == WORLD_NO_PAGE)
+	if (page == WORLD_NO_PAGE || msg->type > PAGE_HANDED)
 		return 0;
 	const unsigned home = world_home(w, page);
 	const dsm_set both = member_bit(from) | member_bit(to);

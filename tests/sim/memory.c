@@ -127,7 +127,8 @@ static void check_hold(struct world *w, unsigned m, uint16_t page)
 {
 	const struct member *mb = &w->members[m];
 	const struct frame *f = &mb->memory.frames[page];
-	if (!f->hold_from || f->given_back || mb->cause.type == DSM_EV_LOST)
+	if (!f->hold_from || f->given_back || mb->cause.type == DSM_EV_LOST ||
+	    w->leaving & member_bit(m))
 		return;
 	if (mb->cause.now + 1000 < f->hold_from + w->tuning.hold_us * (uint64_t)1000)
 		world_fail(w, "I8", page,

@@ -23,7 +23,8 @@
 	X(FORGE, forge,                                                                            \
 	  "a member sends what no rule allows, once: the space must end and say who")              \
 	X(MOVE, move, "homes of chunks move")                                                      \
-	X(DISCARD, discard, "some of what is evicted is thrown away: it reads as zeros then")
+	X(DISCARD, discard, "some of what is evicted is thrown away: it reads as zeros then")      \
+	X(LEAVE, leave, "members leave in order, sometimes two at a time; the others go on")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,

@@ -47,6 +47,8 @@ static void begin(struct rack *r, struct birth *b)
 		b->before->after = w;
 	else if (b->space)
 		w->tuning.loss_step = 0;
+	if (b->before || b->space)
+		w->tuning.leave_gap = 0;
 	r->figures.worlds++;
 	r->figures.again += b->before != NULL;
 	world_begin(w);
@@ -63,7 +65,9 @@ static void begin_spaces(struct rack *r)
 	for (unsigned m = 0; m < o->members; m++)
 		first.cell[m] = (uint8_t)m;
 	begin(r, &first);
-	r->cells = o->members + 1; /* one that the first space does not use */
+	if (sides)
+		r->worlds[0]->tuning.leave_gap = 0; /* a loss elsewhere may strike it */
+	r->cells = o->members + 1;		    /* one that the first space does not use */
 	for (unsigned i = 1; i <= sides; i++) {
 		struct birth side = {.space = i, .steps = side_steps};
 		const unsigned most = r->cells < SIDE_MEMBERS_MAX ? r->cells : SIDE_MEMBERS_MAX;

@@ -13,16 +13,16 @@ const char *say_effect_name(int type)
 		[DSM_FX_UNPROTECT] = "UNPROTECT", [DSM_FX_PROTECT] = "PROTECT",
 		[DSM_FX_UNMAP] = "UNMAP",	  [DSM_FX_WAKE] = "WAKE",
 		[DSM_FX_TIMER] = "TIMER",	  [DSM_FX_ACQUIRED] = "ACQUIRED",
-		[DSM_FX_LOST] = "LOST",
+		[DSM_FX_LEFT] = "LEFT",		  [DSM_FX_LOST] = "LOST",
 	};
 	return type >= 0 && type <= DSM_FX_LOST ? names[type] : "?";
 }
 
 const char *say_event_name(int type)
 {
-	static const char *const names[] = {"fault",   "message", "timer", "lost",
-					    "acquire", "release", "evict", "move"};
-	return type >= 0 && type <= DSM_EV_MOVE ? names[type] : "?";
+	static const char *const names[] = {"fault",   "message", "timer", "lost", "acquire",
+					    "release", "evict",	  "move",  "leave"};
+	return type >= 0 && type <= DSM_EV_LEAVE ? names[type] : "?";
 }
 
 static void say_map(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)

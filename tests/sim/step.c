@@ -86,11 +86,24 @@ static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_ef
 	link_send(w, m, fx->to.v, &fx->msg, data ? memory_slot(w, m, page, fx->slot) : 0);
 }
 
+static void left(struct world *w, unsigned m)
+{
+	const struct member *mb = &w->members[m];
+	w->left |= member_bit(m);
+	w->figures->done[SIM_LEAVE]++;
+	if (mb->fx_next != mb->fx->n)
+		world_fail(w, "I11", -1, "effects follow LEFT");
+	for (unsigned p = 0; p < w->options->pages; p++)
+		if (mb->memory.frames[p].present)
+			world_fail(w, "I11", (int)p, "m%u leaves with a page", m);
+}
+
 static bool has_page(const struct dsm_effect *fx)
 {
 	return fx->type != DSM_FX_TIMER && fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST &&
+	       fx->type != DSM_FX_LEFT &&
 	       !(fx->type == DSM_FX_SEND &&
-		 (fx->msg.type == PAGE_MEMBER_LOST || fx->msg.type == PAGE_HANDED));
+		 (fx->msg.type == PAGE_MEMBER_LOST || fx->msg.type >= PAGE_HANDED));
 }
 
 static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
@@ -122,6 +135,9 @@ static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
 		break;
 	case DSM_FX_LOST:
 		lost(w, m, fx);
+		break;
+	case DSM_FX_LEFT:
+		left(w, m);
 		break;
 	default:
 		memory_effect(w, m, page, fx);
@@ -219,8 +235,10 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 		mb->cause.msg_type = event->msg.msg.type;
 		mb->cause.msg_class = page_type_class(event->msg.msg.type);
 		mb->cause.has_data = event->msg.msg.flags & PAGE_FLAG_DATA;
-		mb->cause.page = world_page(w, event->msg.msg.page);
 		mb->cause.data = letter->data;
+		if (event->msg.msg.type > PAGE_HANDED)
+			break; /* about a member */
+		mb->cause.page = world_page(w, event->msg.msg.page);
 		note_page(w, mb, event->msg.msg.page);
 		break;
 	case DSM_EV_ACQUIRE:
@@ -236,6 +254,7 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 		note_page(w, mb, event->move.page);
 		break;
 	case DSM_EV_TIMER:
+	case DSM_EV_LEAVE:
 	case DSM_EV_LOST:
 	case DSM_EV_RELEASE:
 		break;
@@ -273,6 +292,8 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 	digest(w, m, event);
 	if (mb->fx->n > DSM_EFFECTS_MAX)
 		world_fail(w, "I7", -1, "m%u: %u effects in one step", m, mb->fx->n);
+	else if (w->left & member_bit(m) && mb->fx->n)
+		world_fail(w, "I11", -1, "m%u goes on after LEFT", m);
 	else if (mb->ended && mb->fx->n)
 		world_fail(w, "I6", -1, "m%u goes on after LOST", m);
 	else

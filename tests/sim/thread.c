@@ -99,7 +99,7 @@ void thread_run(struct world *w, unsigned m, unsigned index)
 	if (w->members[m].ended)
 		return;
 	if (t->state == THREAD_IDLE) {
-		if (w->draining)
+		if (w->draining || w->stopping & member_bit(m))
 			return;
 		draw_instruction(w, t);
 	}

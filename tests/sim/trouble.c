@@ -23,6 +23,7 @@ void trouble_start(struct world *w)
 	for (unsigned m = 0; m < w->options->members; m++) {
 		again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
 		again(w, m, CLOCK_MOVE, w->tuning.move_gap);
+		again(w, m, CLOCK_LEAVE, w->tuning.leave_gap);
 		again(w, m, CLOCK_STORM, w->tuning.storm_gap);
 		again(w, m, CLOCK_STALE, w->tuning.stale_gap);
 		again(w, m, CLOCK_ODD, w->tuning.odd_gap);
@@ -64,6 +65,52 @@ void trouble_move(struct world *w, unsigned m)
 	};
 	step_give(w, m, &ev, NULL);
 	again(w, m, CLOCK_MOVE, w->tuning.move_gap);
+}
+
+static bool is_idle(const struct world *w, unsigned m)
+{
+	for (unsigned i = 0; i < w->tuning.threads; i++)
+		if (w->members[m].threads[i].state != THREAD_IDLE)
+			return false;
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		if (w->members[m].devices[i].state != DEVICE_IDLE)
+			return false;
+	return true;
+}
+
+/* Somebody stays. Mostly one after the other; if they cross, the core sorts it out. */
+static bool may_stop(struct world *w)
+{
+	const dsm_set others = w->stopping & ~w->left;
+	const unsigned stay = w->options->members - (unsigned)__builtin_popcountll(w->stopping);
+	return stay > 1 && (!others || rng_chance(&w->rng, 300));
+}
+
+/* A core refuses while it knows of another that leaves: it is asked again. */
+static void order_to_leave(struct world *w, unsigned m)
+{
+	struct dsm_event ev = {.type = DSM_EV_LEAVE};
+	struct dsm_core_stats before, after;
+	dsm_core_stats(w->members[m].core, &before);
+	w->leaving |= member_bit(m);
+	step_give(w, m, &ev, NULL);
+	dsm_core_stats(w->members[m].core, &after);
+	if (after.refused == before.refused)
+		return;
+	w->leaving &= ~member_bit(m);
+	w->members[m].odd_given++;
+}
+
+void trouble_leave(struct world *w, unsigned m)
+{
+	if (!w->tuning.leave_gap)
+		return;
+	if (!(w->stopping & member_bit(m)) && !w->draining && may_stop(w))
+		w->stopping |= member_bit(m);
+	else if (w->stopping & member_bit(m) && is_idle(w, m))
+		order_to_leave(w, m);
+	if (!(w->leaving & member_bit(m)))
+		again(w, m, CLOCK_LEAVE, w->tuning.leave_gap);
 }
 
 /* Fault messages whose threads were woken long ago, and evictions among them: more of them than a

@@ -9,6 +9,8 @@ struct letter;
 struct world;
 
 void trouble_start(struct world *w); /* begins, or begins again after a rest */
+/* Its threads and devices stop; when they have, it is told to leave. */
+void trouble_leave(struct world *w, unsigned m);
 void trouble_move(struct world *w, unsigned m);
 void trouble_evict(struct world *w, unsigned m); /* CLOCK_EVICT */
 void trouble_stale(struct world *w, unsigned m); /* CLOCK_STALE */

@@ -100,6 +100,16 @@ static void draw_lateness(struct tuning *t, struct rng *r)
 	t->write = 1000;
 }
 
+/* Who leaves is not among those that must learn of a loss. */
+static void draw_leaving(struct tuning *t, const struct options *o, struct rng *r)
+{
+	if (!(o->faults & 1 << SIM_LEAVE) || o->members < 2)
+		return;
+	t->leave_gap = rng_pick(r, 0, 50, 300, 2000) * US * o->members;
+	if (t->forge_step || t->loss_step)
+		t->leave_gap = 0;
+}
+
 void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
 {
 	*out = (struct tuning){0};
@@ -109,6 +119,7 @@ void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
 	/* While homes move, what is forged may be what an honest member with an old map sends. */
 	if (out->forge_step)
 		out->move_gap = 0;
+	draw_leaving(out, o, r);
 	out->hold_us = (uint32_t)rng_pick(r, 0, 0, 10, 50, 200, 1000);
 	if (o->hold_us >= 0)
 		out->hold_us = (uint32_t)o->hold_us;

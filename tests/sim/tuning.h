@@ -35,6 +35,7 @@ struct tuning {
 	uint64_t evict_gap;    /* ns between two evictions on a member; 0: none */
 	uint32_t discard;      /* per mille of the evictions that throw the content away */
 	uint64_t move_gap;     /* ns between two orders to move a home, of a member; 0: none */
+	uint64_t leave_gap;    /* ns between two members that leave, about; 0: nobody does */
 	uint64_t stale_gap;    /* ns between two messages of another epoch; 0: none */
 	uint64_t odd_gap;      /* ns between two events to be refused; 0: none */
 	uint64_t loss_step;    /* when cells die or are cut off; 0: never */

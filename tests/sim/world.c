@@ -109,14 +109,28 @@ static void run_letter(struct world *w, const struct clock_event *ev)
 	if (!links_at(&w->links, ev->other, ev->member)->n)
 		return; /* died with its sender */
 	const struct letter letter = link_take(w, ev->other, ev->member);
+	if (w->left & member_bit(ev->member)) {
+		world_fail(w, "I11", -1, "m%u sends %s to m%u, which has left", ev->other,
+			   page_type_name(letter.msg.type), ev->member);
+		return;
+	}
 	if (!forge_letter(w, ev->other, ev->member, &letter))
 		step_letter(w, ev->other, ev->member, &letter);
+}
+
+/* What may still happen to a member that was told to leave. */
+static bool concerns_leaver(const struct clock_event *ev)
+{
+	return ev->kind == CLOCK_LETTER || ev->kind == CLOCK_TIMER || ev->kind == CLOCK_SPURIOUS ||
+	       ev->kind == CLOCK_RESUME;
 }
 
 static void dispatch(struct world *w, const struct clock_event *ev)
 {
 	const unsigned m = ev->member;
 	if (w->dead & member_bit(m))
+		return;
+	if (w->leaving & member_bit(m) && !concerns_leaver(ev))
 		return;
 	if (w->members[m].paused && waits_for_engine(ev)) {
 		block(&w->members[m], ev);
@@ -150,6 +164,9 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 	case CLOCK_MOVE:
 		trouble_move(w, m);
 		break;
+	case CLOCK_LEAVE:
+		trouble_leave(w, m);
+		break;
 	case CLOCK_STALE:
 		trouble_stale(w, m);
 		break;
@@ -179,7 +196,7 @@ static void start_load(struct world *w)
 	w->events = 0;
 	w->load_steps = w->steps;
 	for (unsigned m = 0; m < w->options->members; m++) {
-		if ((w->dead | w->ended) & member_bit(m))
+		if ((w->dead | w->ended | w->stopping) & member_bit(m))
 			continue;
 		for (unsigned i = 0; i < w->tuning.threads; i++)
 			thread_start(w, m, i);

@@ -145,6 +145,9 @@ struct world {
 	dsm_set paused; /* members stopped within a step */
 	dsm_set dead;
 	dsm_set ended;
+	dsm_set stopping;     /* members whose threads and devices stop, so that they can leave */
+	dsm_set leaving;      /* ... that were told to */
+	dsm_set left;	      /* ... that have */
 	dsm_set suspects;     /* members whose loss may be said: dead, or cut off from somebody */
 	bool doomed;	      /* there are suspects: this life ends */
 	uint64_t silence;     /* ns, most after which a member takes a silent one for lost */

@@ -84,9 +84,13 @@ static void relabel_msg(const struct exhaust *x, const struct symmetry *s, struc
 static void relabel_core(const struct exhaust *x, const struct symmetry *s, struct dsm_core *core)
 {
 	uint8_t waits[EXHAUST_MEMBERS_MAX];
+	uint32_t serving[EXHAUST_MEMBERS_MAX];
 	memcpy(waits, core->waits, sizeof(waits));
-	for (unsigned m = 0; m < x->members; m++)
+	memcpy(serving, core->serving, sizeof(serving));
+	for (unsigned m = 0; m < x->members; m++) {
 		core->waits[s->member[m]] = waits[m];
+		core->serving[s->member[m]] = serving[m];
+	}
 	for (unsigned i = 0; i < x->pages; i++) {
 		struct dsm_txn *t = &core->txn[i];
 		if (t->state == TXN_FREE)

@@ -145,6 +145,9 @@ static void carry_out(struct rack *r, uint8_t m, const struct dsm_effect *fx, ui
 		r->acquired[m] += fx->reason == ERR_OK;
 		r->acquire_result[m] = fx->reason;
 		break;
+	case DSM_FX_LEFT:
+		r->left[m]++;
+		break;
 	case DSM_FX_LOST:
 		r->lost[m]++;
 		r->culprit[m] = fx->to;
@@ -202,6 +205,11 @@ void rack_release(struct rack *r, uint8_t member, uint32_t token)
 void rack_move(struct rack *r, uint8_t member, uint64_t page, uint8_t to)
 {
 	rack_step(r, member, (struct dsm_event){.type = DSM_EV_MOVE, .move = {{page}, {to}}});
+}
+
+void rack_leave(struct rack *r, uint8_t member)
+{
+	rack_step(r, member, (struct dsm_event){.type = DSM_EV_LEAVE});
 }
 
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost)

@@ -36,6 +36,7 @@ struct rack {
 	unsigned acquired[DSM_MEMBERS_MAX];	  /* ACQUIRED effects with ERR_OK */
 	uint32_t acquire_result[DSM_MEMBERS_MAX]; /* of the last one */
 	unsigned lost[DSM_MEMBERS_MAX];
+	unsigned left[DSM_MEMBERS_MAX];
 	struct member_id culprit[DSM_MEMBERS_MAX];
 	uint32_t reason[DSM_MEMBERS_MAX];
 	struct rack_letter *head[DSM_MEMBERS_MAX][DSM_MEMBERS_MAX]; /* [from][to] */
@@ -57,6 +58,7 @@ void rack_acquire(struct rack *r, uint8_t member, uint64_t page, uint32_t pages,
 		  uint32_t token);
 void rack_release(struct rack *r, uint8_t member, uint32_t token);
 void rack_move(struct rack *r, uint8_t member, uint64_t page, uint8_t to);
+void rack_leave(struct rack *r, uint8_t member);
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost);
 void rack_inject(struct rack *r, uint8_t from, uint8_t to,
 		 struct dsm_msg msg);	     /* arrives at once */
