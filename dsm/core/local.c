@@ -63,16 +63,15 @@ void dsm_drop_copy(struct dsm_core *core, uint32_t page)
 	core->stats.evicted++;
 }
 
-/* R43: the only copy is gone, and with it the content: the page is zero from here on. */
-static void forget_content(struct dsm_core *core, uint32_t page)
+/* The page leaves memory: read out into the slot, or its content is gone (DSM_SLOT_NONE). */
+static void take_out(struct dsm_core *core, uint32_t page, uint16_t slot)
 {
-	struct dsm_holder *h = dsm_holder(core, page);
-
-	if (h->state == DSM_M)
+	if (dsm_holder(core, page)->state == DSM_M)
 		dsm_fx(core, DSM_FX_PROTECT, page);
+	if (slot != DSM_SLOT_NONE)
+		dsm_fx_slot(core, DSM_FX_READ_OUT, page, slot);
 	dsm_fx(core, DSM_FX_UNMAP, page);
 	dsm_holder_move(core, page, DSM_I);
-	core->stats.discarded++;
 }
 
 /* R43 at home: as if nobody ever held it. */
@@ -82,8 +81,9 @@ static void forget_own(struct dsm_core *core, uint32_t page)
 
 	if (!dsm_home_is_here(core, page) || e->requester)
 		return;
-	forget_content(core, page);
+	take_out(core, page, DSM_SLOT_NONE);
 	e->owner = 0;
+	core->stats.discarded++;
 }
 
 /* R21: the page leaves memory but stays in our slot until PUT_ACK. */
@@ -91,24 +91,16 @@ bool dsm_put_page(struct dsm_core *core, uint32_t page, bool discard)
 {
 	struct dsm_holder *h = dsm_holder(core, page);
 	struct dsm_txn *t = dsm_txn_take(core, page, PAGE_PUT);
+	bool zero = h->zero || discard; /* R43: from here on */
 	uint16_t slot;
 
 	if (!t)
 		return false;
 	slot = dsm_txn_slot(core, t);
-	t->flags = PAGE_FLAG_OWNER | (h->zero || discard ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
+	t->flags = PAGE_FLAG_OWNER | (zero ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA);
 	t->version = h->version;
 	t->home = dsm_home_of(core, page);
-	if (discard) {
-		forget_content(core, page);
-	} else {
-		if (h->state == DSM_M)
-			dsm_fx(core, DSM_FX_PROTECT, page);
-		if (!h->zero)
-			dsm_fx_slot(core, DSM_FX_READ_OUT, page, slot);
-		dsm_fx(core, DSM_FX_UNMAP, page);
-		dsm_holder_move(core, page, DSM_I);
-	}
+	take_out(core, page, zero ? DSM_SLOT_NONE : slot);
 	dsm_txn_move(core, t, TXN_PUT_HELD);
 	dsm_send(core, t->home,
 		 (struct dsm_msg){.type = PAGE_PUT,
@@ -120,6 +112,7 @@ bool dsm_put_page(struct dsm_core *core, uint32_t page, bool discard)
 				  .map = dsm_chunk(core, page)->version},
 		 slot);
 	core->stats.evicted++;
+	core->stats.discarded += discard;
 	return true;
 }
 

@@ -109,6 +109,8 @@ static uint64_t event_page(const struct dsm_event *ev)
 		return ev->acquire.page.v;
 	case DSM_EV_EVICT:
 		return ev->evict.page.v;
+	case DSM_EV_MOVE:
+		return ev->move.page.v;
 	default:
 		return UINT64_MAX;
 	}
@@ -121,9 +123,9 @@ static bool told(const struct replay *r, uint64_t page)
 
 static void tell_message(const struct dsm_msg *m)
 {
-	printf("%s p%" PRIu64 " for m%u flags %#x acks %u version %u txn %u\n",
+	printf("%s p%" PRIu64 " for m%u flags %#x acks %u version %u txn %u map %u m%u\n",
 	       page_type_name(m->type), m->page.v, m->requester.v, m->flags, m->acks, m->version,
-	       m->txn);
+	       m->txn, m->map, m->member.v);
 }
 
 static void tell_event(const struct replay *r, unsigned m, const struct dsm_event *ev)
@@ -149,7 +151,11 @@ static void tell_event(const struct replay *r, unsigned m, const struct dsm_even
 		printf("release token %u\n", ev->release.token);
 		return;
 	case DSM_EV_EVICT:
-		printf("evict p%" PRIu64 "\n", ev->evict.page.v);
+		printf("%s p%" PRIu64 "\n", ev->evict.discard ? "discard" : "evict",
+		       ev->evict.page.v);
+		return;
+	case DSM_EV_MOVE:
+		printf("move home of p%" PRIu64 " to m%u\n", ev->move.page.v, ev->move.to.v);
 		return;
 	default:
 		printf("%s\n", say_event_name(ev->type));
