@@ -59,7 +59,8 @@ enum {
 	X(21, TELL, REQUEST) /* leaver -> heir: home of the chunk is `member`, by version `map` */ \
 	X(22, BYE, REQUEST)  /* leaver -> all: I hold nothing; `member` stands for me */           \
 	X(23, BYE_ACK, REPLY) /* all -> leaver: nothing more comes to you */                       \
-	X(24, GONE, REPLY)    /* leaver -> all: nothing more comes from me */
+	X(24, GONE, REPLY)    /* leaver -> all: nothing more comes from me */                      \
+	X(25, HERE, REPLY)    /* newcomer -> all: I have begun */
 
 enum page_class { PAGE_CLASS_REQUEST, PAGE_CLASS_FORWARD, PAGE_CLASS_REPLY, PAGE_CLASS_LINK };
 
@@ -67,7 +68,7 @@ enum page_type {
 #define X(code, name, class) PAGE_##name = (code),
 	PAGE_TYPES(X)
 #undef X
-		PAGE_TYPE_LAST = PAGE_GONE,
+		PAGE_TYPE_LAST = PAGE_HERE,
 };
 
 enum page_flag {

@@ -20,7 +20,7 @@ static uint64_t chunks_of(const struct dsm_core_config *c)
 
 static bool config_good(const struct dsm_core_config *c)
 {
-	if (c->members < 1 || c->members > DSM_MEMBERS_MAX || c->self.v >= c->members)
+	if (!dsm_members_good(c))
 		return false;
 	if (c->pages < 1 || c->pages > UINT32_MAX || c->locals > DSM_LOCALS_MAX)
 		return false;
@@ -100,7 +100,7 @@ struct dsm_core *dsm_core_init(void *memory, const struct dsm_core_config *confi
 	for (int i = 0; i < DSM_TXN_MAX; i++)
 		core->txn_free[i] = (uint8_t)(DSM_TXN_MAX - 1 - i);
 	core->txn_free_count = DSM_TXN_MAX;
-	core->present = UINT64_MAX >> (DSM_MEMBERS_MAX - config->members);
+	dsm_members_begin(core);
 	return core;
 }
 
@@ -135,6 +135,13 @@ bool dsm_core_leaving(const struct dsm_core *core)
 dsm_set dsm_core_present(const struct dsm_core *core)
 {
 	return core->present;
+}
+
+struct member_id dsm_core_heir(const struct dsm_core *core, struct member_id member)
+{
+	uint8_t heir = member.v < DSM_MEMBERS_MAX ? core->heir[member.v] : 0;
+
+	return heir ? (struct member_id){heir - 1} : MEMBER_NONE;
 }
 
 bool dsm_core_ended(const struct dsm_core *core)

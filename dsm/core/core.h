@@ -56,7 +56,13 @@ struct dsm_range {
 
 struct dsm_core_config {
 	struct member_id self;
-	uint8_t members; /* 1 .. DSM_MEMBERS_MAX */
+	uint8_t members;  /* 1 .. DSM_MEMBERS_MAX: numbers that may ever be used in this epoch */
+	uint8_t founders; /* members there at the start, 0 .. founders-1; 0: all `members` */
+	/* The members as this one begins, itself among them; 0: the founders. With the heirs of
+	 * those that left before: what any member that is there says (dsm_core_present,
+	 * dsm_core_heir). The same for all cores that begin together. */
+	dsm_set present;
+	uint8_t heir[DSM_MEMBERS_MAX]; /* of each that left: member + 1; 0: it did not leave */
 	struct epoch epoch;
 	uint64_t pages;	  /* of the space, 1 .. 2^32 - 1 */
 	uint32_t hold_us; /* a fresh grant is kept at least this long against remote requests; 0:
@@ -82,9 +88,26 @@ enum dsm_event_type {
 			   here, or on its way already */
 	DSM_EV_LEAVE,	/* this member leaves the space in order (R46). Its threads have stopped and
 			   its devices have released: no fault is served any more. Refused (counted)
-			   if it is alone, or leaves already, or another member does; say it again
-			   then */
+			   if it is alone, or leaves already, or another member does, or a newcomer
+			   was not heard of yet; say it again then */
+	DSM_EV_JOIN,	/* a newcomer is about to begin (R49): said to every member that is present
+			   before the newcomer's core exists. Refused (counted) if the number is out
+			   of range or was ever used, or if this member leaves or knows of another
+			   that does: no core may begin under that number then, until it was said to
+			   all */
 };
+
+/*
+ * Members that come and go: one at a time, which is the caller's duty; the core refuses what it can
+ * see of a breach. To let one come:
+ *   1. Choose a number that was never used in this epoch. Its channels with all members are there.
+ *   2. DSM_EV_JOIN at every member that is present. If one refuses, say it there again later. Only
+ *	 when all have taken it:
+ *   3. dsm_core_init() of the newcomer, with the members and heirs that one of the present ones
+ *	 says. Give it an event at once, a TIMER will do: with its first step it says HERE to all.
+ *	 Until a member heard that, it moves no home there and does not leave.
+ * From the first DSM_EV_JOIN on, losing the newcomer is losing a member: the space ends.
+ */
 
 /*
  * What the adapter saw of a page that could be written here when it read it out: that it was
@@ -133,6 +156,9 @@ struct dsm_event {
 			struct gpage page; /* any of the chunk */
 			struct member_id to;
 		} move;
+		struct {
+			struct member_id member;
+		} join;
 	};
 };
 
@@ -235,6 +261,8 @@ bool dsm_core_moving(const struct dsm_core *core);
 bool dsm_core_leaving(const struct dsm_core *core);
 /* Members of the space as this one knows it: without those that left. */
 dsm_set dsm_core_present(const struct dsm_core *core);
+/* Who stands for a member that left; MEMBER_NONE: it did not leave. It may have left itself. */
+struct member_id dsm_core_heir(const struct dsm_core *core, struct member_id member);
 bool dsm_core_ended(const struct dsm_core *core);
 void dsm_core_stats(const struct dsm_core *core, struct dsm_core_stats *out);
 /* Transactions of this member that are not finished, with those waiting for a free one. */

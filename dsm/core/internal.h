@@ -20,6 +20,7 @@
  *	recv_move.c   at the new home: HAND, HANDED; at the requester: REDIRECT
  *	leave.c       this member leaves: hands over, gives back, says goodbye
  *	recv_leave.c  the messages of it: LEAVE, TELL, BYE, GONE, and their acks
+ *	join.c        who is a member, and newcomers: JOIN, HERE
  *	hold.c        requests held back for a bounded time
  *	holder.c      states of a page here: legal moves, what each state guarantees
  *	journal.c     the last events and the state they began from, for a replay
@@ -230,11 +231,14 @@ struct dsm_core {
 	uint32_t walked; /* pages looked at in this step for moves, or to leave */
 
 	struct dsm_leave leave;
-	dsm_set present;		   /* members that have not left; ourselves too */
-	dsm_set leaving;		   /* others that said LEAVE, and not GONE */
-	dsm_set unanswered;		   /* ... and have no LEAVE_ACK from us */
-	dsm_set gone;			   /* said GONE */
-	uint8_t heir[DSM_MEMBERS_MAX];	   /* of who left: member + 1 */
+	bool greet;		       /* we are a newcomer, and did not say HERE yet */
+	dsm_set present;	       /* members that have not left; ourselves too */
+	dsm_set known;		       /* ... and those that have: numbers that were ever used */
+	dsm_set unheard;	       /* newcomers that did not say HERE to us yet */
+	dsm_set leaving;	       /* others that said LEAVE, and not GONE */
+	dsm_set unanswered;	       /* ... and have no LEAVE_ACK from us */
+	dsm_set gone;		       /* said GONE */
+	uint8_t heir[DSM_MEMBERS_MAX]; /* of who left: member + 1 */
 	uint32_t serving[DSM_MEMBERS_MAX]; /* home: transactions of each member under way */
 
 	uint8_t waits[DSM_MEMBERS_MAX]; /* home: requests of each member that wait */
@@ -261,10 +265,15 @@ static inline dsm_set dsm_bit(uint8_t member)
 	return (dsm_set)1 << member;
 }
 
+static inline bool dsm_is_in(dsm_set set, struct member_id m)
+{
+	return m.v < DSM_MEMBERS_MAX && set & dsm_bit(m.v);
+}
+
 /* May a message go there? */
 static inline bool dsm_is_present(const struct dsm_core *core, struct member_id m)
 {
-	return m.v < core->config.members && core->present & dsm_bit(m.v);
+	return dsm_is_in(core->present, m);
 }
 
 /* ---- journal.c ---- */
@@ -499,6 +508,16 @@ static inline bool dsm_is_leaving(const struct dsm_core *core)
 	return core->leave.state != LEAVE_NOT;
 }
 
+/* ---- join.c ---- */
+
+/* Are founders, present members and heirs of a configuration in range, and do they agree? */
+bool dsm_members_good(const struct dsm_core_config *config);
+/* The members as the core begins. */
+void dsm_members_begin(struct dsm_core *core);
+void dsm_join_event(struct dsm_core *core, const struct dsm_event *event);
+/* A newcomer's first step. */
+void dsm_greet(struct dsm_core *core);
+
 /* ---- local.c ---- */
 
 void dsm_fault_event(struct dsm_core *core, const struct dsm_event *event);
@@ -533,6 +552,7 @@ dsm_recv_fn dsm_recv_tell;
 dsm_recv_fn dsm_recv_bye;
 dsm_recv_fn dsm_recv_bye_ack;
 dsm_recv_fn dsm_recv_gone;
+dsm_recv_fn dsm_recv_here;
 /* May this come from the old home of a chunk whose home moves here? */
 bool dsm_hand_good(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
 /* What a held-back request does when its time has come. */

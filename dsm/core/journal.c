@@ -10,7 +10,7 @@
 
 #include "dsm/core/internal.h"
 
-#define MAGIC 0x3152464c4c4543ull /* "CELLFR1" */
+#define MAGIC 0x3252464c4c4543ull /* "CELLFR2" */
 
 enum {
 	LINE = 64,

@@ -41,7 +41,7 @@ static void end_collections(struct dsm_core *core)
 /* R46: one at a time, as far as is known here. */
 void dsm_leave_event(struct dsm_core *core)
 {
-	if (dsm_is_leaving(core) || core->leaving || !others(core)) {
+	if (dsm_is_leaving(core) || core->leaving || core->unheard || !others(core)) {
 		core->stats.refused++;
 		return;
 	}

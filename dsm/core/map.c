@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where the home of a page is: a table of chunks, which each member keeps for itself. At first home
- * is chunk number modulo members, with version 0. Each move raises the chunk's version by one, so
+ * is chunk number modulo founders, with version 0. Each move raises the chunk's version by one, so
  * of two things said about a home the one with the higher version is newer (R32). A member that
  * knows an old home is told by it, or by the next forward or grant. An old home that has left is
  * answered for by its heir, which knows more of all its chunks (R48).
@@ -13,7 +13,7 @@ struct member_id dsm_map_home(const struct dsm_core *core, uint32_t page)
 	uint32_t chunk = page / DSM_CHUNK_PAGES;
 	uint8_t home = dsm_chunk(core, page)->home;
 
-	return (struct member_id){home ? home - 1 : (uint8_t)(chunk % core->config.members)};
+	return (struct member_id){home ? home - 1 : (uint8_t)(chunk % core->config.founders)};
 }
 
 /* R48: an heir was present when it became one, so the chain ends. */
@@ -54,7 +54,7 @@ bool dsm_map_learn(struct dsm_core *core, uint32_t page, struct member_id home, 
 {
 	struct dsm_chunk *c = dsm_chunk(core, page);
 
-	if (home.v >= core->config.members)
+	if (!dsm_is_in(core->known, home))
 		return false;
 	if (map <= c->version)
 		return true; /* we know that, or better */

@@ -33,7 +33,7 @@ static bool entry_good(const struct dsm_core *core, const struct dsm_msg *m)
 		return !m->sharers;
 	if (!dsm_is_present(core, m->member) || (m->sharers & dsm_bit(m->member.v)))
 		return false;
-	return core->config.members == DSM_MEMBERS_MAX || !(m->sharers >> core->config.members);
+	return !(m->sharers & ~core->known);
 }
 
 bool dsm_recv_hand(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)

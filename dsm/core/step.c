@@ -15,7 +15,7 @@ enum rule_where {
 	REQUESTED,    /* the same, or from the old home, for the member it names */
 	FROM_HOME,    /* for somebody else; home is the sender */
 	AT_REQUESTER, /* for us */
-	OF_LEAVER,    /* of the member it names, about itself: no page */
+	OF_MEMBER,    /* of the member it names, about itself: no page */
 };
 
 struct rule {
@@ -43,12 +43,13 @@ static const struct rule rules[] = {
 	[PAGE_HAND] = {dsm_recv_hand, AT_HOME, 0, false},
 	[PAGE_HANDED] = {dsm_recv_handed, AT_HOME, 0, false},
 	[PAGE_REDIRECT] = {dsm_recv_redirect, AT_REQUESTER, 0, false},
-	[PAGE_LEAVE] = {dsm_recv_leave, OF_LEAVER, 0, false},
+	[PAGE_LEAVE] = {dsm_recv_leave, OF_MEMBER, 0, false},
 	[PAGE_LEAVE_ACK] = {dsm_recv_leave_ack, AT_REQUESTER, 0, false},
-	[PAGE_TELL] = {dsm_recv_tell, OF_LEAVER, 0, false},
-	[PAGE_BYE] = {dsm_recv_bye, OF_LEAVER, 0, false},
+	[PAGE_TELL] = {dsm_recv_tell, OF_MEMBER, 0, false},
+	[PAGE_BYE] = {dsm_recv_bye, OF_MEMBER, 0, false},
 	[PAGE_BYE_ACK] = {dsm_recv_bye_ack, AT_REQUESTER, 0, false},
-	[PAGE_GONE] = {dsm_recv_gone, OF_LEAVER, 0, false},
+	[PAGE_GONE] = {dsm_recv_gone, OF_MEMBER, 0, false},
+	[PAGE_HERE] = {dsm_recv_here, OF_MEMBER, 0, false},
 };
 
 /* R2: does a message of this kind go from there to here? */
@@ -56,13 +57,14 @@ static bool way_good(const struct dsm_core *core, const struct rule *r, struct m
 		     const struct dsm_msg *m)
 {
 	switch (r->where) {
-	case OF_LEAVER:
+	case OF_MEMBER:
 	case AT_HOME:
 		return member_eq(m->requester, from);
 	case REQUESTED:
 		return true;
 	case FROM_HOME:
-		return !dsm_is_self(core, m->requester) && member_eq(m->member, from);
+		return !dsm_is_self(core, m->requester) && dsm_is_present(core, m->requester) &&
+		       member_eq(m->member, from);
 	case AT_REQUESTER:
 		return dsm_is_self(core, m->requester);
 	}
@@ -75,11 +77,13 @@ static bool is_page_less(const struct dsm_msg *m)
 	return m->type >= PAGE_HANDED;
 }
 
-/* R48: who said BYE answers what was under way, and says GONE. */
+/* R48: who said BYE answers what was under way, and says GONE. R50: a newcomer says HERE first. */
 static bool sender_good(const struct dsm_core *core, const struct rule *r, struct member_id from,
 			const struct dsm_msg *m)
 {
-	return dsm_is_present(core, from) || r->where == AT_REQUESTER || m->type == PAGE_GONE;
+	if (dsm_is_in(core->unheard, from) && m->type != PAGE_HERE)
+		return false;
+	return dsm_is_present(core, from) || r->where == AT_REQUESTER || m->type >= PAGE_GONE;
 }
 
 static bool message_good(const struct dsm_core *core, struct member_id from,
@@ -129,7 +133,7 @@ static void message_event(struct dsm_core *core, const struct dsm_event *ev)
 	struct member_id from = ev->msg.from;
 	const struct dsm_msg *m = &ev->msg.msg;
 
-	if (from.v >= core->config.members || dsm_is_self(core, from)) {
+	if (!dsm_is_in(core->known, from) || dsm_is_self(core, from)) {
 		core->stats.refused++;
 		return;
 	}
@@ -192,7 +196,7 @@ static void end_step(struct dsm_core *core)
 
 static void lost_event(struct dsm_core *core, const struct dsm_event *ev)
 {
-	if (ev->lost.member.v < core->config.members && core->gone & dsm_bit(ev->lost.member.v))
+	if (dsm_is_in(core->gone, ev->lost.member))
 		return; /* R48 */
 	if (ev->lost.member.v < core->config.members)
 		dsm_end(core, ev->lost.member, ev->lost.reason); /* R29 */
@@ -231,6 +235,9 @@ static void dispatch(struct dsm_core *core, const struct dsm_event *ev)
 		return;
 	case DSM_EV_LEAVE:
 		dsm_leave_event(core);
+		return;
+	case DSM_EV_JOIN:
+		dsm_join_event(core, ev);
 		return;
 	}
 	core->stats.refused++;
@@ -281,6 +288,7 @@ void dsm_step(struct dsm_core *core, const struct dsm_event *event, struct dsm_e
 		core->now = event->now;
 	for (uint8_t i = 0; i < event->proofs && i < DSM_PROOFS_MAX; i++)
 		dsm_threads_proof(core, &event->proof[i]);
+	dsm_greet(core);
 	dispatch(core, event);
 	dsm_drain(core);
 	if (!core->ending)

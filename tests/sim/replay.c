@@ -157,6 +157,9 @@ static void tell_event(const struct replay *r, unsigned m, const struct dsm_even
 	case DSM_EV_MOVE:
 		printf("move home of p%" PRIu64 " to m%u\n", ev->move.page.v, ev->move.to.v);
 		return;
+	case DSM_EV_JOIN:
+		printf("join m%u\n", ev->join.member.v);
+		return;
 	default:
 		printf("%s\n", say_event_name(ev->type));
 	}

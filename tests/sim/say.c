@@ -20,9 +20,9 @@ const char *say_effect_name(int type)
 
 const char *say_event_name(int type)
 {
-	static const char *const names[] = {"fault",   "message", "timer", "lost", "acquire",
-					    "release", "evict",	  "move",  "leave"};
-	return type >= 0 && type <= DSM_EV_LEAVE ? names[type] : "?";
+	static const char *const names[] = {"fault",   "message", "timer", "lost",  "acquire",
+					    "release", "evict",	  "move",  "leave", "join"};
+	return type >= 0 && type <= DSM_EV_JOIN ? names[type] : "?";
 }
 
 static void say_map(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)

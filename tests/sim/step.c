@@ -255,6 +255,7 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 		break;
 	case DSM_EV_TIMER:
 	case DSM_EV_LEAVE:
+	case DSM_EV_JOIN:
 	case DSM_EV_LOST:
 	case DSM_EV_RELEASE:
 		break;

@@ -43,6 +43,30 @@ static void configuration_is_checked(void)
 	CU_ASSERT_FALSE(CHANGED(c.locals = 1; c.local[0] = (struct dsm_range){999, UINT64_MAX}));
 }
 
+/* Who is there, who was, and who may come. */
+static void members_are_checked(void)
+{
+	CU_ASSERT_TRUE(CHANGED(c.founders = 3));
+	CU_ASSERT_TRUE(CHANGED(c.founders = 2));
+	CU_ASSERT_FALSE(CHANGED(c.founders = 4));
+	CU_ASSERT_FALSE(CHANGED(c.founders = 1)); /* it is not there */
+	CU_ASSERT_TRUE(CHANGED(c.founders = 1; c.present = 3));
+	CU_ASSERT_FALSE(CHANGED(c.founders = 1; c.present = 1));
+	CU_ASSERT_FALSE(CHANGED(c.founders = 1; c.present = 2)); /* what became of 0? */
+	CU_ASSERT_TRUE(CHANGED(c.founders = 1; c.present = 2; c.heir[0] = 2));
+	CU_ASSERT_FALSE(CHANGED(c.present = 7 | 8));
+	CU_ASSERT_FALSE(CHANGED(c.heir[0] = 2)); /* it is there */
+	CU_ASSERT_FALSE(CHANGED(c.present = 6; c.heir[0] = 1));
+	CU_ASSERT_FALSE(CHANGED(c.present = 6; c.heir[0] = 4));
+	CU_ASSERT_TRUE(CHANGED(c.present = 2; c.heir[0] = 3; c.heir[2] = 2));
+	CU_ASSERT_FALSE(CHANGED(c.present = 2; c.heir[0] = 3; c.heir[2] = 1));
+	CU_ASSERT_FALSE(CHANGED(c.founders = 2; c.present = 2; c.heir[0] = 3)); /* nobody yet */
+	CU_ASSERT_FALSE(CHANGED(c.heir[3] = 2));
+	CU_ASSERT_FALSE(CHANGED(c.heir[DSM_MEMBERS_MAX - 1] = 2));
+	CU_ASSERT_TRUE(CHANGED(c.members = DSM_MEMBERS_MAX; c.founders = 1;
+			       c.present = 3ull << 62 | 2; c.heir[0] = DSM_MEMBERS_MAX));
+}
+
 static size_t touched(void *memory, size_t bytes)
 {
 	static unsigned char in[1 << 16];
@@ -315,6 +339,7 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		UNIT_CASE(configuration_is_checked),
+		UNIT_CASE(members_are_checked),
 		UNIT_CASE(tables_are_touched_lazily),
 		UNIT_CASE(smallest_space),
 		UNIT_CASE(a_writer_among_64),

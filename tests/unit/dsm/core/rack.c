@@ -7,26 +7,45 @@
 
 /* ---- life ---- */
 
+static void begin(struct rack *r, uint8_t m, const struct dsm_core_config *config)
+{
+	struct dsm_core_config c = *config;
+	void *memory = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	c.self = (struct member_id){m};
+	r->core[m] = memory == MAP_FAILED ? NULL : dsm_core_init(memory, &c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r->core[m]);
+	r->page[m] = calloc(r->pages, sizeof(struct rack_page));
+}
+
 struct rack *rack_new_config(const struct dsm_core_config *config)
 {
 	struct rack *r = calloc(1, sizeof(*r));
 
 	r->members = config->members;
 	r->pages = config->pages;
+	r->config = *config;
 	r->now = 1000000000;
 	r->bytes = dsm_core_bytes(config);
-	for (uint8_t m = 0; m < r->members; m++) {
-		struct dsm_core_config c = *config;
-		void *memory = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-		c.self = (struct member_id){m};
-		r->core[m] = memory == MAP_FAILED ? NULL : dsm_core_init(memory, &c);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(r->core[m]);
-		r->page[m] = calloc(r->pages, sizeof(struct rack_page));
+	for (uint8_t m = 0; m < r->members; m++)
 		r->deadline[m] = UINT64_MAX;
-	}
+	for (uint8_t m = 0; m < (config->founders ? config->founders : config->members); m++)
+		begin(r, m, config);
 	return r;
+}
+
+struct rack *rack_new_founders(uint8_t founders, uint8_t members, uint64_t pages)
+{
+	struct dsm_core_config c = {
+		.members = members,
+		.founders = founders,
+		.epoch = {RACK_EPOCH},
+		.pages = pages,
+		.acquire_us = RACK_ACQUIRE_US,
+	};
+
+	return rack_new_config(&c);
 }
 
 struct rack *rack_new(uint8_t members, uint64_t pages, uint32_t hold_us)
@@ -60,7 +79,8 @@ void rack_delete(struct rack *r)
 		for (uint8_t b = 0; b < r->members; b++)
 			while (r->head[a][b])
 				free(letter_pop(r, a, b));
-		munmap(r->core[a], r->bytes);
+		if (r->core[a])
+			munmap(r->core[a], r->bytes);
 		free(r->page[a]);
 	}
 	free(r);
@@ -212,6 +232,39 @@ void rack_leave(struct rack *r, uint8_t member)
 	rack_step(r, member, (struct dsm_event){.type = DSM_EV_LEAVE});
 }
 
+void rack_take_in(struct rack *r, uint8_t member, uint8_t newcomer)
+{
+	rack_step(r, member, (struct dsm_event){.type = DSM_EV_JOIN, .join = {{newcomer}}});
+}
+
+void rack_begin(struct rack *r, uint8_t newcomer, uint8_t teller)
+{
+	struct dsm_core_config c = r->config;
+
+	c.self.v = newcomer; /* a configuration without it would be out of range */
+	c.present = dsm_core_present(r->core[teller]);
+	for (uint8_t m = 0; m < r->members; m++) {
+		struct member_id heir = dsm_core_heir(r->core[teller], (struct member_id){m});
+
+		c.heir[m] = member_eq(heir, MEMBER_NONE) ? 0 : heir.v + 1;
+	}
+	begin(r, newcomer, &c);
+	rack_step(r, newcomer, (struct dsm_event){.type = DSM_EV_TIMER});
+}
+
+void rack_join(struct rack *r, uint8_t newcomer)
+{
+	uint8_t teller = 0;
+
+	for (uint8_t m = 0; m < r->members; m++) {
+		if (!r->core[m] || r->left[m])
+			continue;
+		rack_take_in(r, m, newcomer);
+		teller = m;
+	}
+	rack_begin(r, newcomer, teller);
+}
+
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost)
 {
 	rack_step(r, member, (struct dsm_event){.type = DSM_EV_LOST, .lost = {{lost}, ERR_LOST}});
@@ -312,7 +365,7 @@ enum dsm_state rack_state(const struct rack *r, uint8_t member, uint64_t page)
 struct member_id rack_home(const struct rack *r, uint64_t page)
 {
 	for (uint8_t m = 0; m < r->members; m++)
-		if (dsm_home_is_here(r->core[m], (uint32_t)page))
+		if (r->core[m] && dsm_home_is_here(r->core[m], (uint32_t)page))
 			return (struct member_id){m};
 	return MEMBER_NONE;
 }

@@ -26,8 +26,9 @@ struct rack_page {
 struct rack {
 	uint8_t members;
 	uint64_t pages;
-	uint64_t now; /* ns */
-	struct dsm_core *core[DSM_MEMBERS_MAX];
+	uint64_t now;				/* ns */
+	struct dsm_core_config config;		/* of all cores, but for who they are */
+	struct dsm_core *core[DSM_MEMBERS_MAX]; /* NULL: of a number that is not in use yet */
 	size_t bytes;
 	struct rack_page *page[DSM_MEMBERS_MAX];
 	uint64_t slot[DSM_MEMBERS_MAX][DSM_SLOTS];
@@ -47,6 +48,8 @@ struct rack {
 /* hold_us 0: none. The space has `pages` pages and no local range. */
 struct rack *rack_new(uint8_t members, uint64_t pages, uint32_t hold_us);
 struct rack *rack_new_config(const struct dsm_core_config *config);
+/* `members` numbers, of which the first `founders` begin. */
+struct rack *rack_new_founders(uint8_t founders, uint8_t members, uint64_t pages);
 void rack_delete(struct rack *r);
 
 /* One event for one core; its effects are carried out. */
@@ -59,6 +62,10 @@ void rack_acquire(struct rack *r, uint8_t member, uint64_t page, uint32_t pages,
 void rack_release(struct rack *r, uint8_t member, uint32_t token);
 void rack_move(struct rack *r, uint8_t member, uint64_t page, uint8_t to);
 void rack_leave(struct rack *r, uint8_t member);
+/* JOIN of a newcomer at one member; its core begins, with what `teller` knows; both at once. */
+void rack_take_in(struct rack *r, uint8_t member, uint8_t newcomer);
+void rack_begin(struct rack *r, uint8_t newcomer, uint8_t teller);
+void rack_join(struct rack *r, uint8_t newcomer);
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost);
 void rack_inject(struct rack *r, uint8_t from, uint8_t to,
 		 struct dsm_msg msg);	     /* arrives at once */
