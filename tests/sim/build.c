@@ -114,6 +114,7 @@ static void draw_character(struct world *w, const struct birth *b)
 {
 	w->rng.state =
 		rng_mix(b->seed + 1 + ((uint64_t)b->space << 48) + ((uint64_t)b->life << 56));
+	w->enemy.state = rng_mix(w->rng.state ^ 0x656e656d79);
 	if (b->tuning)
 		w->tuning = *b->tuning;
 	else

@@ -13,7 +13,8 @@
  * legal: classes, addressees, data, slots, bounds; the core refuses and drops what it must, and
  * nothing else. I8  A grant is kept for the hold time. I9  What a device acquired is there, and
  * stays for the time promised. I10  Home serves the requests of others for a page in the order they
- * came. M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
+ * came. I11  Who has left is silent and has nothing. I12  What no rule allows is refused
+ * (hostile.c). M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
  */
 #ifndef CELLULAR_SIM_CHECK_H
 #define CELLULAR_SIM_CHECK_H

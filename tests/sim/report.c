@@ -77,7 +77,7 @@ static void print_json(const struct report *r, const struct rack *rack)
 	printf(", \"lives\": %" PRIu64 ", \"lives_after_loss\": %" PRIu64 ", \"zombies\": %" PRIu64
 	       ", \"steps_after_loss\": %" PRIu64,
 	       f->worlds, f->again, f->zombies, f->steps_after_loss);
-	printf(", \"injected_by_kind\": {");
+	printf(", \"hostile\": %" PRIu64 ", \"injected_by_kind\": {", f->hostile);
 	for (unsigned i = 0; i < SIM_FAULT_KINDS; i++)
 		printf("%s\"%s\": %" PRIu64, i ? ", " : "", fault_names[i], f->done[i]);
 	printf("}, \"failures\": [");
@@ -111,8 +111,9 @@ static void print_text(const struct report *r, const struct rack *rack)
 		       i + 1 < SIM_FAULT_KINDS ? "," : "\n");
 	printf("%" PRIu64 " lives of spaces, %" PRIu64 " of them after a loss; %" PRIu64
 	       " messages between one life and another; %" PRIu64
-	       " steps in spaces a loss elsewhere did not concern\n",
-	       f->worlds, f->again, f->zombies, f->steps_after_loss);
+	       " steps in spaces a loss elsewhere did not concern\n%" PRIu64
+	       " hostile messages tried\n",
+	       f->worlds, f->again, f->zombies, f->steps_after_loss, f->hostile);
 }
 
 void report_print(const struct report *r, const struct rack *rack)

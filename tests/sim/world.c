@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/forge.h"
+#include "tests/sim/hostile.h"
 #include "tests/sim/loss.h"
 #include "tests/sim/step.h"
 #include "tests/sim/trouble.h"
@@ -114,6 +115,7 @@ static void run_letter(struct world *w, const struct clock_event *ev)
 			   page_type_name(letter.msg.type), ev->member);
 		return;
 	}
+	hostile_try(w, ev->other, ev->member, &letter);
 	if (!forge_letter(w, ev->other, ev->member, &letter))
 		step_letter(w, ev->other, ev->member, &letter);
 }

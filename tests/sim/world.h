@@ -12,6 +12,7 @@
  *	memory.c  the fake of dsm/mem.h: refuses what userfaultfd would refuse or silently get wrong
  *	thread.c  threads that stall on pages; device.c: acquire and release
  *	trouble.c evictions, storms of faults, messages of another epoch
+ *	hostile.c messages that no rule allows (rules.c), tried on a core and taken back
  *	loss.c    deaths, cut links, and what comes back from a life that is over
  *	oracle.c  what memory ought to be; check.c and legal.c: the invariants
  *	say.c     the words of the transcript
@@ -103,6 +104,7 @@ struct figures {
 	uint64_t worlds;		/* lives of spaces */
 	uint64_t again;			/* ... that followed one that had ended */
 	uint64_t zombies;		/* messages of an ended life that came into another one */
+	uint64_t hostile;		/* messages no rule allows, tried and taken back */
 	uint64_t steps_after_loss;	/* in spaces no loss concerned, after a loss elsewhere */
 };
 
@@ -131,6 +133,7 @@ struct world {
 	uint8_t cell[DSM_MEMBERS_MAX]; /* where each member lives */
 	struct tuning tuning;
 	struct rng rng;
+	struct rng enemy; /* of hostile.c, which changes nothing */
 	uint64_t seed;
 	uint64_t now;	/* ns */
 	uint64_t steps; /* of this seed */
