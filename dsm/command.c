@@ -24,8 +24,8 @@ struct command_queue {
 
 enum {
 	MASK = COMMAND_QUEUE_BYTES - 1,
-	/* RELEASE of every token, and STATS or MAP */
-	KEPT_FREE = (DSM_ACQUIRES_MAX + 1) * sizeof(struct command),
+	/* RELEASE of every token, LEAVE, and STATS or MAP */
+	KEPT_FREE = (DSM_ACQUIRES_MAX + 2) * sizeof(struct command),
 };
 
 _Static_assert((COMMAND_QUEUE_BYTES & MASK) == 0, "a power of two");
@@ -83,7 +83,8 @@ static void ring_get(struct command_queue *q, void *to, size_t n)
 
 static bool must_not_fail(enum command_type type)
 {
-	return type == COMMAND_RELEASE || type == COMMAND_STATS || type == COMMAND_MAP;
+	return type == COMMAND_RELEASE || type == COMMAND_LEAVE || type == COMMAND_STATS ||
+	       type == COMMAND_MAP;
 }
 
 static bool has_room(const struct command_queue *q, const struct command *c)

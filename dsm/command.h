@@ -3,9 +3,9 @@
  * What other threads want of a shard's thread: a queue of fixed size, filled from any thread,
  * emptied by one. Nothing blocks on it and nothing is allocated after open. Order is kept.
  *
- * POST, ACQUIRE, EVICT and MOVE leave room for those that must not fail: RELEASE, STATS, MAP. Their
- * number is bounded by their callers (DSM_ACQUIRES_MAX tokens, one STATS or MAP at a time), so push
- * never refuses them.
+ * POST, ACQUIRE, EVICT and MOVE leave room for those that must not fail: RELEASE, LEAVE, STATS,
+ * MAP. Their number is bounded by their callers (DSM_ACQUIRES_MAX tokens, one LEAVE, one STATS or
+ * MAP at a time), so push never refuses them.
  *
  * Threads: push and fd from any thread, pop from one.
  */
@@ -28,8 +28,9 @@ enum command_type {
 	COMMAND_EVICT,	 /* page */
 	COMMAND_DISCARD, /* page */
 	COMMAND_MOVE,	 /* page, to */
-	COMMAND_STATS,	 /* request: struct dsm_stats to fill */
-	COMMAND_MAP,	 /* request: struct shard_map to work off */
+	COMMAND_LEAVE,
+	COMMAND_STATS, /* request: struct dsm_stats to fill */
+	COMMAND_MAP,   /* request: struct shard_map to work off */
 };
 
 struct command {

@@ -8,12 +8,13 @@
  * dsm_connect (all members found each other)
  * -> use -> dsm_close. Loss of any member ends the space: `lost` is called once; from then on
  * threads that fault wait for ever and must be ended with their process; nothing is answered with
- * zeros or old data. Members that leave on purpose do so after everybody agreed not to use the
- * space any more: dsm_quiesce tells the engine that losses are expected now.
+ * zeros or old data. There are two good ends: a member leaves by dsm_leave, and the space goes on
+ * without it; or all agree not to use the space any more: dsm_quiesce tells the engine that losses
+ * are expected now.
  *
  * Threads: one engine thread a space, made by dsm_open's caller through dsm_connect. Callbacks run
- * on it: they must not block, must not touch coherent pages, must not call dsm_acquire, dsm_stats,
- * dsm_map or dsm_close. All other functions may be called from any thread.
+ * on it: they must not block, must not touch coherent pages, must not call dsm_acquire, dsm_leave,
+ * dsm_stats, dsm_map or dsm_close. All other functions may be called from any thread.
  */
 #ifndef CELLULAR_DSM_DSM_H
 #define CELLULAR_DSM_DSM_H
@@ -49,6 +50,9 @@ struct dsm_config {
 	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */
 	void (*lost)(void *context, struct member_id member, const struct err *why);
+	/* `member` left in order: it is a member no more, its data is with the others. May be NULL.
+	 */
+	void (*left)(void *context, struct member_id member);
 	/* Bytes another member sent with dsm_post. Valid during the call. */
 	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
 };
@@ -69,6 +73,17 @@ int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int sto
  */
 void dsm_close(struct dsm *d);
 
+/*
+ * Leaves the space, which goes on without this member: its homes and pages move to the others. From
+ * the call on no thread may touch coherent pages (one that does waits for ever), and devices have
+ * released. Blocks until all others know and all that was sent has arrived; then only dsm_stats,
+ * dsm_map and dsm_close make sense, and to the others this process may end in any way. Members that
+ * leave at the same time do so one after the other; the last one leaves nothing behind, and nobody.
+ * TIMEOUT: it goes on; call again to wait on. LOST: the space ended meanwhile, `lost` says why.
+ * STATE: before dsm_connect.
+ */
+int dsm_leave(struct dsm *d, int timeout_ms, struct err *e);
+
 /* From here on, losses of members are no failure (an agreed end). */
 void dsm_quiesce(struct dsm *d);
 
@@ -82,7 +97,8 @@ int dsm_uffd(const struct dsm *d);
  * them away until dsm_release, or for a bounded time (acquire_us of the core), after which the
  * pages may leave: accesses stay right, they may just fault. Blocks. pages: 1 ..
  * DSM_ACQUIRE_PAGES_MAX. LOST (also when a member that left after dsm_quiesce would be needed),
- * INVALID (outside, or a local range), NOSPACE (too many at once), STATE (before dsm_connect).
+ * INVALID (outside, or a local range), NOSPACE (too many at once), STATE (before dsm_connect, after
+ * dsm_leave).
  */
 int dsm_acquire(struct dsm *d, struct gpage page, uint32_t pages, bool write, uint32_t *token,
 		struct err *e);
@@ -104,8 +120,9 @@ void dsm_move_home(struct dsm *d, struct gpage page, struct member_id to);
 /* Sends n (0 .. POST_BYTES_MAX) bytes to a member (self too: its callback runs on the engine
  * thread). Ordered a pair. May be called from a callback. Does not block: it waits in a queue of 8
  * MiB for the engine thread, which hands it to the transport (contract T2). ERR_TOOBIG; ERR_INVALID
- * (no such member); ERR_NOSPACE: the queue is full, nothing was sent; ERR_LOST when the space has
- * ended. */
+ * (no such member); ERR_NOTFOUND: it left, or this member did; ERR_NOSPACE: the queue is full,
+ * nothing was sent; ERR_LOST when the space has ended. What waits for a member when it leaves is
+ * dropped. */
 int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n);
 
 /* A page that faults come from. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "dsm/shard.h"
+#include "proto/base/clock.h"
 
 enum acquire_state { ACQUIRE_FREE, ACQUIRE_ASKED, ACQUIRE_ANSWERED, ACQUIRE_HELD };
 
@@ -32,7 +33,10 @@ struct dsm {
 	pthread_cond_t changed;
 	struct acquire acquire[DSM_ACQUIRES_MAX];
 	bool running;
-	bool closed; /* no acquire can succeed any more: the space ended, or a member left */
+	bool closed;  /* no acquire can succeed any more: the space ended, or a member was lost */
+	bool leaving; /* dsm_leave was called */
+	bool left;
+	bool ended;
 	void *asked; /* the request under way; NULL once answered */
 };
 
@@ -54,6 +58,30 @@ static void fail_acquires(struct dsm *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* To whoever waits in dsm_leave. */
+static void tell_leaver(struct dsm *d, bool *what)
+{
+	pthread_mutex_lock(&d->lock);
+	*what = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void on_left(void *context)
+{
+	struct dsm *d = context;
+
+	tell_leaver(d, &d->left);
+}
+
+static void on_gone(void *context, struct member_id member)
+{
+	struct dsm *d = context;
+
+	if (d->config.left)
+		d->config.left(d->config.context, member);
+}
+
 static void on_ended(void *context, struct member_id member, const struct err *why)
 {
 	struct dsm *d = context;
@@ -61,6 +89,7 @@ static void on_ended(void *context, struct member_id member, const struct err *w
 	fail_acquires(d);
 	if (d->config.lost)
 		d->config.lost(d->config.context, member, why);
+	tell_leaver(d, &d->ended);
 }
 
 static void on_parted(void *context, struct member_id member)
@@ -104,6 +133,17 @@ static void on_answered(void *context, void *request)
 
 /* -- dsm.h -- */
 
+/* Waits by the clock that nobody sets. */
+static void init_changed(struct dsm *d)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->changed, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 		const struct transport_ops *transport, struct dsm **out, struct err *e)
 {
@@ -115,7 +155,7 @@ int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 	d->config = *config;
 	pthread_mutex_init(&d->asking, NULL);
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->changed, NULL);
+	init_changed(d);
 	rc = shard_open(
 		&(struct shard_config){
 			.space = config,
@@ -124,6 +164,8 @@ int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 			.user = {.context = d,
 				 .ended = on_ended,
 				 .parted = on_parted,
+				 .left = on_left,
+				 .gone = on_gone,
 				 .post = on_post,
 				 .acquired = on_acquired,
 				 .answered = on_answered},
@@ -176,6 +218,53 @@ void dsm_quiesce(struct dsm *d)
 	shard_quiesce(d->shard);
 }
 
+/* Under the lock. */
+static int order_leave(struct dsm *d)
+{
+	int rc;
+
+	if (!d->running)
+		return ERR_STATE;
+	if (d->leaving)
+		return ERR_OK;
+	rc = shard_command(d->shard, &(struct command){.type = COMMAND_LEAVE}, NULL);
+	d->leaving = rc == ERR_OK;
+	return rc;
+}
+
+static int await_left(struct dsm *d, int timeout_ms)
+{
+	const uint64_t end = clock_ns() + (uint64_t)timeout_ms * 1000000u;
+	const struct timespec until = {.tv_sec = (time_t)(end / 1000000000u),
+				       .tv_nsec = (long)(end % 1000000000u)};
+
+	while (!d->left && !d->ended)
+		if (pthread_cond_timedwait(&d->changed, &d->lock, &until))
+			break;
+	return d->left ? ERR_OK : d->ended ? ERR_LOST : ERR_TIMEOUT;
+}
+
+int dsm_leave(struct dsm *d, int timeout_ms, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->lock);
+	rc = order_leave(d);
+	if (!rc)
+		rc = await_left(d, timeout_ms);
+	pthread_mutex_unlock(&d->lock);
+	switch (rc) {
+	case ERR_OK:
+		return ERR_OK;
+	case ERR_STATE:
+		return err_set(e, ERR_STATE, "who has not joined cannot leave");
+	case ERR_TIMEOUT:
+		return err_set(e, ERR_TIMEOUT, "leaving is not over after %d ms", timeout_ms);
+	default:
+		return err_set(e, (enum err_code)rc, "leaving: the space ended meanwhile");
+	}
+}
+
 void *dsm_base(const struct dsm *d)
 {
 	return d->shard->mem_ops->base(d->shard->mem);
@@ -206,7 +295,7 @@ static int acquire_ask(struct dsm *d, const struct command *what, struct acquire
 	struct acquire *a;
 	int rc;
 
-	if (!d->running)
+	if (!d->running || d->leaving)
 		return ERR_STATE;
 	if (d->closed)
 		return ERR_LOST;
@@ -288,6 +377,8 @@ int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n)
 		return ERR_INVALID;
 	if (shard_ended(d->shard))
 		return ERR_LOST;
+	if (!shard_present(d->shard, to))
+		return ERR_NOTFOUND;
 	return shard_command(d->shard,
 			     &(struct command){.type = COMMAND_POST, .to = to, .bytes = n}, bytes);
 }

@@ -95,6 +95,8 @@ static int open_core(struct shard *s, struct err *e)
 		release(memory, s->core_bytes);
 		return err_set(e, ERR_INVALID, "the core refuses this space");
 	}
+	atomic_store(&s->present, dsm_core_present(s->core));
+	s->channels = s->present & ~dsm_bit(s->config.self.v);
 	return s->config.recorder ? open_recorder(s, &config, e) : ERR_OK;
 }
 
@@ -225,6 +227,11 @@ int shard_command(struct shard *s, const struct command *c, const void *payload)
 void shard_quiesce(struct shard *s)
 {
 	atomic_store(&s->quiesced, true);
+}
+
+bool shard_present(const struct shard *s, struct member_id member)
+{
+	return member.v < DSM_MEMBERS_MAX && atomic_load(&s->present) & dsm_bit(member.v);
 }
 
 bool shard_ended(const struct shard *s)

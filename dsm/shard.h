@@ -10,11 +10,11 @@
  * again.
  *
  * Files: shard.c (life), shard_loop.c (the thread), shard_effects.c (what the core asks for),
- * shard_end.c (the end of the space).
+ * shard_end.c (the end of the space), shard_leave.c (members that leave).
  *
- * Threads: shard_command, shard_quiesce and shard_ended from any; the `user` functions are called
- * on the shard's thread, without a lock; the rest of struct shard belongs to the shard's thread
- * once it runs.
+ * Threads: shard_command, shard_quiesce, shard_ended and shard_present from any; the `user`
+ * functions are called on the shard's thread, without a lock; the rest of struct shard belongs to
+ * the shard's thread once it runs.
  */
 #ifndef CELLULAR_DSM_SHARD_H
 #define CELLULAR_DSM_SHARD_H
@@ -35,8 +35,12 @@ struct shard_user {
 	void *context;
 	/* The space ended. Once. */
 	void (*ended)(void *context, struct member_id member, const struct err *why);
-	/* A member left after quiesce: what needs it will not come. */
+	/* A member was lost after quiesce: what needs it will not come. */
 	void (*parted)(void *context, struct member_id member);
+	/* This member has left: nothing it has sent is under way any more. Once. */
+	void (*left)(void *context);
+	/* Another one has left. */
+	void (*gone)(void *context, struct member_id member);
 	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
 	void (*acquired)(void *context, uint32_t token, int result);
 	/* A STATS or MAP command was carried out. */
@@ -56,6 +60,9 @@ struct shard_map {
 	uint64_t run;  /* pages a bucket */
 	struct dsm_bucket *out;
 };
+
+/* How far this member is with leaving (shard_leave.c). */
+enum shard_part { PART_STAYS, PART_WANTS, PART_LEAVES, PART_PARTS, PART_LEFT };
 
 struct shard {
 	struct dsm_config config;
@@ -98,6 +105,10 @@ struct shard {
 	atomic_bool quiesced;
 	atomic_bool ended;
 
+	enum shard_part part;
+	dsm_set channels;	 /* members whose messages count */
+	_Atomic dsm_set present; /* members as the core knows them, for any thread */
+
 	uint8_t *slots; /* DSM_SLOTS pages */
 	uint8_t post[POST_BYTES_MAX];
 	struct dsm_effects effects;
@@ -116,6 +127,8 @@ int shard_command(struct shard *s, const struct command *c,
 		  const void *payload); /* as command_push */
 void shard_quiesce(struct shard *s);
 bool shard_ended(const struct shard *s);
+/* Is it a member that has not left? */
+bool shard_present(const struct shard *s, struct member_id member);
 
 /* -- among the shard's files; on its thread -- */
 
@@ -132,6 +145,11 @@ bool shard_map_slice(struct shard *s, struct shard_map *map);
 void shard_member_lost(struct shard *s, struct member_id member, const struct err *why);
 /* Something here failed: the space ends with this member as the culprit. */
 void shard_fail(struct shard *s, const struct err *why);
+/* LEAVE command; LEFT effect; a channel ended in order; GONE was read. */
+void shard_leave(struct shard *s);
+void shard_left(struct shard *s);
+void shard_channel_ended(struct shard *s, struct member_id member);
+void shard_member_gone(struct shard *s, struct member_id member);
 /* Tells the other members and the user; nothing is served any more. */
 void shard_end(struct shard *s, struct member_id member, const struct err *why);
 

@@ -195,7 +195,8 @@ static int do_effect(struct shard *s, const struct dsm_effect *fx, struct err *e
 	case DSM_FX_ACQUIRED:
 		s->user.acquired(s->user.context, fx->token, (int)fx->reason);
 		return ERR_OK;
-	case DSM_FX_LEFT: /* nobody gives the order yet */
+	case DSM_FX_LEFT:
+		shard_left(s);
 		return ERR_OK;
 	case DSM_FX_LOST:
 		return do_lost(s, fx);

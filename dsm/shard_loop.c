@@ -94,6 +94,17 @@ static bool link_message(struct shard *s, const struct transport_event *ev)
 	}
 }
 
+/* What is to be done beside the core when members leave. */
+static void leave_message(struct shard *s, const struct transport_event *ev)
+{
+	dsm_set present = dsm_core_present(s->core);
+
+	atomic_store(&s->present, present);
+	if (ev->msg.type == PAGE_GONE && ev->msg.epoch.v == s->config.epoch.v &&
+	    !(present & dsm_bit(ev->from.v)))
+		shard_member_gone(s, ev->from);
+}
+
 static void message(struct shard *s, const struct transport_event *ev)
 {
 	if (link_message(s, ev))
@@ -107,6 +118,8 @@ static void message(struct shard *s, const struct transport_event *ev)
 	s->data_bytes = ev->bytes;
 	shard_step(s);
 	s->data = NULL;
+	if (ev->msg.type >= PAGE_LEAVE && !shard_ended(s))
+		leave_message(s, ev);
 }
 
 static void lost(struct shard *s, const struct transport_event *ev)
@@ -115,6 +128,18 @@ static void lost(struct shard *s, const struct transport_event *ev)
 
 	err_wrap(&why, ERR_LOST, "member %u was lost", ev->from.v);
 	shard_member_lost(s, ev->from, &why);
+}
+
+static void transport_event(struct shard *s, const struct transport_event *ev)
+{
+	if (ev->type == TRANSPORT_ENDED)
+		shard_channel_ended(s, ev->from);
+	else if (s->part >= PART_PARTS || !(s->channels & dsm_bit(ev->from.v)))
+		return; /* no member to us any more, or we to it */
+	else if (ev->type == TRANSPORT_MSG)
+		message(s, ev);
+	else
+		lost(s, ev);
 }
 
 static void messages(struct shard *s)
@@ -127,10 +152,7 @@ static void messages(struct shard *s)
 			return;
 		if (shard_ended(s))
 			continue; /* reads on, so that the others can send their reason */
-		if (ev.type == TRANSPORT_MSG)
-			message(s, &ev);
-		else
-			lost(s, &ev);
+		transport_event(s, &ev);
 	}
 	s->left |= READY_MESSAGES;
 }
@@ -264,6 +286,8 @@ static void command(struct shard *s, const struct command *c)
 		return; /* who waits for an acquire was told by `ended` */
 	} else if (c->type == COMMAND_POST) {
 		post(s, c);
+	} else if (c->type == COMMAND_LEAVE) {
+		shard_leave(s);
 	} else if (command_event(c, &s->event)) {
 		shard_step(s);
 	}

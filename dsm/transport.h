@@ -13,7 +13,9 @@
  * never used again. T4  A PING is sent when nothing else was sent to a member for silence_ms / 6;
  * pings are not handed up. T5  Before the first message the hello (proto/hello.h) has succeeded;
  * nobody else's bytes reach the core. A failed hello on a connection from outside is closed and
- * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll.
+ * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll. T7
+ * A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST, when all
+ * that was sent before has arrived and the other side has ended it too, or is lost.
  *
  * Threads: one thread at a time; open, address and connect may run on another one before the
  * shard's thread starts.
@@ -44,7 +46,7 @@ struct transport_config {
 	uint32_t silence_ms;  /* 0: 3000 */
 };
 
-enum transport_event_type { TRANSPORT_NONE, TRANSPORT_MSG, TRANSPORT_LOST };
+enum transport_event_type { TRANSPORT_NONE, TRANSPORT_MSG, TRANSPORT_LOST, TRANSPORT_ENDED };
 
 struct transport_event {
 	enum transport_event_type type;
@@ -87,6 +89,9 @@ struct transport_ops {
 	 * its LOST event is on the way. */
 	void (*send)(struct transport *t, struct member_id to, const struct dsm_msg *msg,
 		     const void *data, uint32_t bytes);
+	/* The channel to `to` ends in order: what was sent goes out, nothing is sent after it, not
+	 * even a PING. What still comes is handed up, then ENDED (T7). Once is enough. */
+	void (*end)(struct transport *t, struct member_id to);
 	/* Hands to the system what it takes now. Called once a round, after all sends. */
 	void (*flush)(struct transport *t);
 	void (*stats)(const struct transport *t, struct transport_stats *out);

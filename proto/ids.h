@@ -43,6 +43,16 @@ struct gpage {
 typedef uint64_t dsm_set;
 _Static_assert(sizeof(dsm_set) * 8 == DSM_MEMBERS_MAX, "one bit a member");
 
+static inline dsm_set dsm_bit(uint8_t member)
+{
+	return (dsm_set)1 << member;
+}
+/* The lowest member of a set that is not empty. */
+static inline struct member_id dsm_lowest(dsm_set set)
+{
+	return (struct member_id){(uint8_t)__builtin_ctzll(set)};
+}
+
 static inline bool member_eq(struct member_id a, struct member_id b)
 {
 	return a.v == b.v;

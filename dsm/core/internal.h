@@ -260,11 +260,6 @@ static inline bool dsm_is_self(const struct dsm_core *core, struct member_id m)
 	return member_eq(core->config.self, m);
 }
 
-static inline dsm_set dsm_bit(uint8_t member)
-{
-	return (dsm_set)1 << member;
-}
-
 static inline bool dsm_is_in(dsm_set set, struct member_id m)
 {
 	return m.v < DSM_MEMBERS_MAX && set & dsm_bit(m.v);

@@ -30,11 +30,6 @@ enum {
 	LISTEN_BACKLOG = 128,
 };
 
-static int lowest(dsm_set set)
-{
-	return __builtin_ctzll(set);
-}
-
 /* ---- open, close ---- */
 
 static int check(const struct transport_config *config, struct err *e)
@@ -164,31 +159,31 @@ static int tcp_fd(const struct transport *t)
 
 static bool take_lost(struct transport *t, struct transport_event *out)
 {
-	int m;
+	struct member_id m;
 
 	if (!t->lost_due)
 		return false;
-	m = lowest(t->lost_due);
-	t->lost_due &= ~TCP_BIT(m);
-	out->type = TRANSPORT_LOST;
-	out->from = (struct member_id){(uint8_t)m};
-	out->why = t->channel[m].why;
+	m = dsm_lowest(t->lost_due);
+	t->lost_due &= ~dsm_bit(m.v);
+	out->type = t->channel[m.v].ending ? TRANSPORT_ENDED : TRANSPORT_LOST;
+	out->from = m;
+	out->why = t->channel[m.v].why;
 	return true;
 }
 
 static bool take_message(struct transport *t, struct transport_event *out)
 {
 	while (t->full || t->ready) {
-		struct member_id m = {(uint8_t)lowest(t->full ? t->full : t->ready)};
+		struct member_id m = dsm_lowest(t->full ? t->full : t->ready);
 
 		if (!t->full) {
-			t->ready &= ~TCP_BIT(m.v);
+			t->ready &= ~dsm_bit(m.v);
 			tcp_channel_receive(t, m);
 			continue;
 		}
 		if (tcp_channel_next(t, m, out))
 			return true;
-		t->full &= ~TCP_BIT(m.v);
+		t->full &= ~dsm_bit(m.v);
 	}
 	return false;
 }
@@ -208,7 +203,7 @@ static void ask(struct transport *t)
 			continue;
 		}
 		if (events[i].events & ~EPOLLOUT)
-			t->ready |= TCP_BIT(m.v);
+			t->ready |= dsm_bit(m.v);
 		if ((events[i].events & EPOLLOUT) && t->channel[m.v].fd >= 0)
 			tcp_channel_flush(t, m);
 	}
@@ -253,12 +248,18 @@ static void tcp_send(struct transport *t, struct member_id to, const struct dsm_
 	tcp_channel_send(t, to, msg, data, bytes);
 }
 
+static void tcp_end(struct transport *t, struct member_id to)
+{
+	assert(to.v < t->config.members && !member_eq(to, t->config.self));
+	tcp_channel_end(t, to);
+}
+
 static void tcp_flush(struct transport *t)
 {
 	dsm_set left = t->pending;
 
 	for (; left; left &= left - 1) {
-		struct member_id m = {(uint8_t)lowest(left)};
+		struct member_id m = dsm_lowest(left);
 
 		if (!t->channel[m.v].armed)
 			tcp_channel_flush(t, m);
@@ -278,6 +279,7 @@ const struct transport_ops transport_tcp = {
 	.fd = tcp_fd,
 	.poll = tcp_poll,
 	.send = tcp_send,
+	.end = tcp_end,
 	.flush = tcp_flush,
 	.stats = tcp_stats,
 	.close = tcp_close,

@@ -33,6 +33,8 @@ enum {
 struct tcp_channel {
 	int fd;
 	bool lost;
+	bool ending;	     /* in order: nothing more is sent, its end is no loss */
+	bool shut;	     /* ... and the peer was told */
 	bool mute;	     /* the kernel takes no more: what is still to be read decides why */
 	bool armed;	     /* EPOLLOUT is asked for */
 	bool heard, spoke;   /* since the last tick */
@@ -54,12 +56,10 @@ struct transport {
 	dsm_set ready;	  /* the kernel has input */
 	dsm_set full;	  /* the buffer may hold a whole message */
 	dsm_set pending;  /* output waits for flush */
-	dsm_set lost_due; /* LOST events to hand up */
+	dsm_set lost_due; /* LOST or ENDED events to hand up */
 	bool tick_due;
 	struct tcp_channel channel[DSM_MEMBERS_MAX];
 };
-
-#define TCP_BIT(m) ((dsm_set)1 << (m))
 
 /* tcp_channel.c, tcp_send.c, tcp_receive.c. A channel that stands is non-blocking and in the epoll
  * set. */
@@ -68,6 +68,8 @@ void tcp_channel_close(struct tcp_channel *c);
 /* Sends a message, or queues what the kernel does not take. */
 void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_msg *msg,
 		      const void *data, uint32_t bytes);
+/* Nothing is sent after what waits; then the peer reads the end. */
+void tcp_channel_end(struct transport *t, struct member_id m);
 /* Hands the queue to the kernel; what it does not take goes out by EPOLLOUT. */
 void tcp_channel_flush(struct transport *t, struct member_id m);
 /* One recv. */
@@ -82,9 +84,9 @@ void tcp_channel_ping(struct transport *t, struct member_id m);
 void tcp_channel_arm(struct transport *t, struct member_id m, bool armed);
 static inline bool tcp_channel_speaks(const struct tcp_channel *c)
 {
-	return c->fd >= 0 && !c->mute;
+	return c->fd >= 0 && !c->mute && !c->shut;
 }
-/* The channel is over; its LOST event is due. */
+/* The channel is over; its LOST or ENDED event is due. */
 void tcp_channel_lose(struct transport *t, struct member_id m, const struct err *why);
 
 /* tcp_mesh.c: transport_ops.connect. */

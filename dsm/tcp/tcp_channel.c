@@ -64,10 +64,10 @@ void tcp_channel_lose(struct transport *t, struct member_id m, const struct err 
 	c->why = *why;
 	fd_close(&c->fd);
 	buffer_free(&c->out);
-	t->ready &= ~TCP_BIT(m.v);
-	t->full &= ~TCP_BIT(m.v);
-	t->pending &= ~TCP_BIT(m.v);
-	t->lost_due |= TCP_BIT(m.v);
+	t->ready &= ~dsm_bit(m.v);
+	t->full &= ~dsm_bit(m.v);
+	t->pending &= ~dsm_bit(m.v);
+	t->lost_due |= dsm_bit(m.v);
 }
 
 void tcp_channel_arm(struct transport *t, struct member_id m, bool armed)

@@ -23,7 +23,7 @@ static void fall_mute(struct transport *t, struct member_id m, int errnum)
 	}
 	c->mute = true;
 	buffer_free(&c->out);
-	t->pending &= ~TCP_BIT(m.v);
+	t->pending &= ~dsm_bit(m.v);
 	tcp_channel_arm(t, m, false);
 }
 
@@ -47,12 +47,30 @@ static size_t give(struct transport *t, struct member_id m, const struct iovec *
 	return 0;
 }
 
+/* Half of the connection is closed when all is said: the peer reads to the end, and closes. */
+static void shut(struct tcp_channel *c)
+{
+	if (!c->ending || c->shut || buffer_length(&c->out))
+		return;
+	shutdown(c->fd, SHUT_WR);
+	c->shut = true;
+}
+
+void tcp_channel_end(struct transport *t, struct member_id m)
+{
+	struct tcp_channel *c = &t->channel[m.v];
+
+	c->ending = true;
+	if (tcp_channel_speaks(c))
+		tcp_channel_flush(t, m);
+}
+
 void tcp_channel_flush(struct transport *t, struct member_id m)
 {
 	struct tcp_channel *c = &t->channel[m.v];
 	struct iovec iov;
 
-	t->pending &= ~TCP_BIT(m.v);
+	t->pending &= ~dsm_bit(m.v);
 	iov = (struct iovec){buffer_bytes(&c->out), buffer_length(&c->out)};
 	if (iov.iov_len) {
 		size_t sent = give(t, m, &iov, 1);
@@ -64,6 +82,8 @@ void tcp_channel_flush(struct transport *t, struct member_id m)
 	tcp_channel_arm(t, m, buffer_length(&c->out) > 0);
 	if (!buffer_length(&c->out) && c->out.capacity > TCP_OUT_KEEP)
 		buffer_free(&c->out);
+	if (c->fd >= 0)
+		shut(c);
 }
 
 /* Queues what is left of the parts after the first `sent` bytes. */
@@ -122,7 +142,7 @@ void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_
 	struct iovec parts[2] = {{&header, sizeof(header)}, {(void *)data, bytes}};
 	size_t sent = 0;
 
-	if (!tcp_channel_speaks(c))
+	if (!tcp_channel_speaks(c) || c->ending)
 		return;
 	page_encode(&header, msg, c->sequence_out++, bytes);
 	if (bytes >= TCP_DIRECT_BYTES && !c->armed) {
@@ -131,12 +151,12 @@ void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_
 			return;
 	}
 	if (sent == sizeof(header) + bytes) {
-		t->pending &= ~TCP_BIT(m.v);
+		t->pending &= ~dsm_bit(m.v);
 		return;
 	}
 	if (!has_room(t, c, sizeof(header) + bytes - sent) || !queue_rest(c, parts, 2, sent)) {
 		overflow(t, m);
 		return;
 	}
-	t->pending |= TCP_BIT(m.v);
+	t->pending |= dsm_bit(m.v);
 }

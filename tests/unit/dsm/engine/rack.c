@@ -57,6 +57,14 @@ static void on_lost(void *context, struct member_id member, const struct err *wh
 	atomic_fetch_add(&m->rack->member[m->self].lost, 1);
 }
 
+static void on_left(void *context, struct member_id member)
+{
+	struct rack_member *m = context;
+
+	(void)member;
+	atomic_fetch_add(&m->rack->member[m->self].left, 1);
+}
+
 static int open_space(struct rack_member *m)
 {
 	const struct rack_config *c = m->config;
@@ -73,6 +81,7 @@ static int open_space(struct rack_member *m)
 		.silence_ms = c->silence_ms,
 		.context = m,
 		.lost = on_lost,
+		.left = on_left,
 		.post = c->post,
 		.recorder = c->recorder ? c->recorder[m->self] : 0,
 	};

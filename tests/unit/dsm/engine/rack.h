@@ -35,7 +35,7 @@ struct rack {
 	char address[RACK_MEMBERS][TRANSPORT_ADDRESS_MAX];
 	pid_t pid[RACK_MEMBERS];
 	struct {
-		atomic_uint lost; /* callbacks */
+		atomic_uint lost, left; /* callbacks */
 		atomic_uint culprit;
 		atomic_int code;
 		atomic_uint mark; /* for tests */

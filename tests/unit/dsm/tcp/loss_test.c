@@ -69,6 +69,85 @@ static void last_words_survive_a_failing_send(void)
 	rack_close(&rack);
 }
 
+/* ---- T7 ---- */
+
+static void expect_ended(struct rack *rack, int m, int from)
+{
+	struct transport_event event = rack_wait(rack, m);
+
+	CU_ASSERT_EQUAL(event.type, TRANSPORT_ENDED);
+	CU_ASSERT_EQUAL(event.from.v, from);
+	CU_ASSERT_TRUE(rack_quiet(rack, m, 30)); /* once */
+}
+
+static void end(struct rack *rack, int m, int to)
+{
+	transport_tcp.end(rack->t[m], (struct member_id){(uint8_t)to});
+}
+
+/* More than the kernel takes at once, then the end, while the peer does not read yet. */
+static void what_was_sent_before_an_end_arrives(void)
+{
+	enum { MESSAGES = 20 };
+	static uint8_t pages[PAGE_BYTES_MAX];
+	struct dsm_msg msg = rack_grant(PAGE_RUN_MAX);
+	struct transport_event event;
+	struct rack rack;
+
+	rack_up(&rack, 3);
+	for (int i = 0; i < MESSAGES; i++)
+		transport_tcp.send(rack.t[1], (struct member_id){0}, &msg, pages, sizeof(pages));
+	end(&rack, 1, 0);
+	end(&rack, 1, 0);
+	rack_send_number(&rack, 1, 0, 1); /* too late: dropped */
+	rack_send_number(&rack, 0, 1, 2); /* the other direction goes on */
+	event = rack_wait(&rack, 1);
+	CU_ASSERT_EQUAL(rack_number(&event), 2);
+	for (int i = 0; i < MESSAGES; i++) {
+		do
+			transport_tcp.poll(rack.t[0], &event);
+		while (event.type == TRANSPORT_NONE && rack_quiet(&rack, 1, 1));
+		CU_ASSERT_EQUAL_FATAL(event.type, TRANSPORT_MSG);
+		CU_ASSERT_EQUAL_FATAL(event.bytes, sizeof(pages));
+	}
+	end(&rack, 0, 1);
+	expect_ended(&rack, 0, 1);
+	expect_ended(&rack, 1, 0);
+	rack_send_number(&rack, 0, 2, 7); /* the other channels stand */
+	event = rack_wait(&rack, 2);
+	CU_ASSERT_EQUAL(rack_number(&event), 7);
+	rack_close(&rack);
+}
+
+/* An end is a loss to who did not agree to it, and none to who did. */
+static void an_end_takes_two(void)
+{
+	struct rack rack;
+
+	rack_up(&rack, 2);
+	end(&rack, 1, 0);
+	transport_tcp.flush(rack.t[1]);
+	expect_lost(&rack, 0, 1, ERR_LOST);
+	expect_ended(&rack, 1, 0);
+	end(&rack, 1, 0); /* over already */
+	CU_ASSERT_TRUE(rack_quiet(&rack, 1, 30));
+	rack_close(&rack);
+}
+
+/* Nothing is heard of it any more, and its machine may be gone: the wait is bounded. */
+static void an_end_that_is_not_answered(void)
+{
+	struct rack rack;
+
+	rack_init(&rack, 2);
+	rack.config.silence_ms = 300;
+	rack_open(&rack, 0);
+	rack_connect_all(&rack);
+	end(&rack, 1, 0);
+	expect_ended(&rack, 1, 0); /* member 0 is not polled: it neither reads nor pings */
+	rack_close(&rack);
+}
+
 /* ---- a peer in a process of its own ---- */
 
 /* Member 0 in a child, which polls for ever and returns every post. The parent is member 1. */
@@ -296,6 +375,9 @@ int main(void)
 	static const struct unit_case cases[] = {
 		UNIT_CASE(last_words_before_a_close_arrive),
 		UNIT_CASE(last_words_survive_a_failing_send),
+		UNIT_CASE(what_was_sent_before_an_end_arrives),
+		UNIT_CASE(an_end_takes_two),
+		UNIT_CASE(an_end_that_is_not_answered),
 		UNIT_CASE(killed_process),
 		UNIT_CASE(stopped_process_is_silent),
 		UNIT_CASE(own_pause_is_no_silence_of_others),

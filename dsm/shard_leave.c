@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Members that leave in order, this one or others. What is agreed among the cores is their business
+ * (R46 .. R48); here is the order given to ours, and what becomes of the channels.
+ *
+ *	STAYS --LEAVE command--> WANTS --core accepts--> LEAVES --LEFT effect--> PARTS
+ *	    --all channels ended--> LEFT
+ *
+ * Our core refuses while another member leaves: it is asked again when that one is GONE. The last
+ * member hands nothing on, for nobody is there: it is LEFT at once.
+ *
+ * GONE is the last message of a leaver. Who reads it ends its side of the channel, so the leaver
+ * knows by the ends that all have read everything; a member lost from then on is no loss to it, nor
+ * is it one to those who read GONE.
+ */
+#include "dsm/shard.h"
+
+#include "proto/base/clock.h"
+
+static dsm_set others(const struct shard *s)
+{
+	return dsm_core_present(s->core) & ~dsm_bit(s->config.self.v);
+}
+
+static void have_left(struct shard *s)
+{
+	s->part = PART_LEFT;
+	atomic_store(&s->present, 0);
+	s->user.left(s->user.context);
+}
+
+/* The order, as often as our core needs it. */
+static void try_to_leave(struct shard *s)
+{
+	if (!others(s)) {
+		have_left(s);
+		return;
+	}
+	s->part = PART_WANTS;
+	s->event = (struct dsm_event){.type = DSM_EV_LEAVE, .now = clock_ns()};
+	shard_step(s);
+	if (dsm_core_leaving(s->core))
+		s->part = PART_LEAVES;
+}
+
+void shard_leave(struct shard *s)
+{
+	if (s->part == PART_STAYS)
+		try_to_leave(s);
+}
+
+void shard_left(struct shard *s)
+{
+	s->part = PART_PARTS;
+	atomic_store(&s->present, 0);
+	for (dsm_set set = s->channels; set; set &= set - 1)
+		s->transport_ops->end(s->transport, dsm_lowest(set));
+	if (!s->channels)
+		have_left(s);
+}
+
+void shard_channel_ended(struct shard *s, struct member_id member)
+{
+	s->channels &= ~dsm_bit(member.v);
+	if (s->part == PART_PARTS && !s->channels)
+		have_left(s);
+}
+
+void shard_member_gone(struct shard *s, struct member_id member)
+{
+	s->channels &= ~dsm_bit(member.v);
+	s->transport_ops->end(s->transport, member);
+	s->user.gone(s->user.context, member);
+	if ((s->part == PART_WANTS || s->part == PART_LEAVES) && !dsm_core_leaving(s->core))
+		try_to_leave(s);
+}
