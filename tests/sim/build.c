@@ -79,6 +79,7 @@ static void build_member(struct world *w, unsigned m)
 	mb->n_blocked = 0;
 	mb->stale_given = 0;
 	mb->odd_given = 0;
+	mb->counts = (struct counts){0};
 	mb->accuses = 0;
 }
 

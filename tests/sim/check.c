@@ -173,16 +173,23 @@ void check_page(struct world *w, uint16_t page)
 	check_kept(w, page);
 }
 
-void check_release(struct world *w, unsigned m)
+void check_held_back(struct world *w, unsigned m)
 {
+	const struct member *mb = &w->members[m];
 	for (unsigned p = 0; p < w->options->pages; p++) {
-		const struct frame *f = &w->members[m].memory.frames[p];
-		const uint64_t hold = w->tuning.hold_us * (uint64_t)1000;
-		if (f->asked_for && f->present && f->hold_from && !device_uses(w, m, (uint16_t)p) &&
-		    !dsm_core_collects(w->members[m].core, (struct gpage){w->space_page[p]}) &&
-		    w->members[m].cause.now > f->gained + hold + 1000)
+		const struct frame *f = &mb->memory.frames[p];
+		if (!f->asked_for || !f->present || !f->hold_from ||
+		    device_uses(w, m, (uint16_t)p) ||
+		    dsm_core_collects(mb->core, (struct gpage){w->space_page[p]}))
+			continue;
+		const uint64_t due = f->gained + w->tuning.hold_us * (uint64_t)1000 + 1000;
+		if (mb->cause.now > due && mb->cause.type != DSM_EV_MSG)
 			world_fail(w, "I9", (int)p,
 				   "m%u lets a request wait for a page that nothing holds", m);
+		else if (mb->deadline > due && mb->deadline > mb->cause.now)
+			world_fail(w, "I9", (int)p,
+				   "m%u asks for its timer too late, by %" PRIu64 " ns", m,
+				   mb->deadline - due);
 	}
 }
 

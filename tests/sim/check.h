@@ -14,7 +14,8 @@
  * nothing else. I8  A grant is kept for the hold time. I9  What a device acquired is there, and
  * stays for the time promised. I10  Home serves the requests of others for a page in the order they
  * came. I11  Who has left is silent and has nothing. I12  What no rule allows is refused
- * (hostile.c). M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
+ * (hostile.c). I13  Counters say what happened (count.c). I14  Nothing is done for nothing: no
+ * timer twice, no zeros as data. M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
  */
 #ifndef CELLULAR_SIM_CHECK_H
 #define CELLULAR_SIM_CHECK_H
@@ -33,6 +34,8 @@ struct book {
 	dsm_set writable;  /* ... for writing */
 	dsm_set unsettled; /* members with messages about it under way, home excepted */
 	uint16_t *letters; /* of each member: how many */
+	dsm_set remote;	   /* members for whose open request a message went out or came in */
+	dsm_set put;	   /* ... whose PUT is not acknowledged */
 	uint64_t kept_value;
 	uint32_t kept;	  /* slots and messages under way with kept_value in them */
 	uint32_t version; /* last seen in the directory */
@@ -57,8 +60,9 @@ void check_served(struct world *w, unsigned m, uint16_t page, const struct dsm_m
 void check_page(struct world *w, uint16_t page);
 void check_holder(struct world *w, unsigned m, uint16_t page);
 
-/* Member m got a RELEASE or a TIMER: what nothing holds any more waits no longer. */
-void check_release(struct world *w, unsigned m);
+/* After a step of member m: what nothing holds any more waits no longer, and for what a plain hold
+ * keeps waiting the timer is early enough. */
+void check_held_back(struct world *w, unsigned m);
 
 /* No thread has waited too long. */
 void check_waits(struct world *w);

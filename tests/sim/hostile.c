@@ -160,7 +160,7 @@ static void plausible(struct hostile *h, uint64_t page)
 	}
 	if (forward)
 		h->m.member.v = (uint8_t)h->from;
-	if (page_type_class(type) == PAGE_CLASS_REPLY && type != PAGE_UNBLOCK && type != PAGE_GONE)
+	if (page_type_class(type) == PAGE_CLASS_REPLY && type != PAGE_UNBLOCK && type < PAGE_GONE)
 		h->m.requester = self;
 	else if (forward)
 		h->m.requester = any_member(h);
@@ -179,7 +179,8 @@ static bool draw(struct hostile *h, unsigned from, const struct letter *letter)
 		change(h);
 	if (rng_chance(h->r, SECOND_CHANGE))
 		change(h);
-	if (h->from == h->to || h->core->gone & member_bit(h->from) || is_of_link(h->m.type))
+	if (h->from == h->to || h->core->gone & member_bit(h->from) ||
+	    !(h->core->known & member_bit(h->from)) || is_of_link(h->m.type))
 		return false;
 	return rules_forbid(h->core, (struct member_id){(uint8_t)h->from}, &h->m);
 }

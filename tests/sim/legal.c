@@ -2,6 +2,7 @@
 /* What a core may send: the part of I7 that needs no memory of what went before. */
 #include "tests/sim/legal.h"
 
+#include "dsm/core/internal.h"
 #include "tests/sim/world.h"
 
 /* A home that moves sends what it knows when it may, and requests in the name of who waits. So does
@@ -55,7 +56,40 @@ static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effe
 	return fx->to.v == fx->msg.requester.v;
 }
 
-static const char *send_fault(const struct world *w, unsigned m, const struct dsm_effect *fx)
+/* ACK: of the right to write that it makes room for. */
+static bool is_of_next_version(struct world *w, const struct dsm_msg *msg)
+{
+	struct dsm_dir dir;
+	const unsigned home = world_home(w, world_page(w, msg->page));
+	return home == WORLD_NO_HOME || (w->dead | w->ended) & member_bit(home) ||
+	       !dsm_core_dir(w->members[home].core, msg->page, &dir) || dir.version == msg->version;
+}
+
+/* Does it carry the versions that its sender knows? Most receivers do not look at all of them. */
+static bool versions_good(struct world *w, unsigned m, const struct dsm_msg *msg)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const uint32_t map = core->chunks[msg->page.v / DSM_CHUNK_PAGES].version;
+	switch (msg->type) {
+	case PAGE_GET_S:
+	case PAGE_GET_X:
+	case PAGE_UPGRADE:
+		return msg->requester.v != m || msg->map == map; /* handed on, or its own */
+	case PAGE_PUT:
+	case PAGE_DROP:
+	case PAGE_UNBLOCK:
+		break;
+	case PAGE_ACK:
+		return is_of_next_version(w, msg);
+	case PAGE_PUT_ACK:
+		return msg->version == w->members[m].cause.version && msg->map == map;
+	default:
+		return true;
+	}
+	return msg->version == core->holders[msg->page.v].version && msg->map == map;
+}
+
+static const char *send_fault(struct world *w, unsigned m, const struct dsm_effect *fx)
 {
 	const struct dsm_msg *msg = &fx->msg;
 	const unsigned members = w->options->members;
@@ -82,6 +116,8 @@ static const char *send_fault(const struct world *w, unsigned m, const struct ds
 		return "of a class its cause does not allow";
 	if (!way_allowed(w, m, fx))
 		return "that does not go this way";
+	if (!versions_good(w, m, msg))
+		return "with wrong versions";
 	if (msg->flags & PAGE_FLAG_DATA && msg->type != PAGE_GRANT && msg->type != PAGE_PUT)
 		return "with data";
 	if (msg->flags & PAGE_FLAG_DATA && msg->flags & PAGE_FLAG_ZERO)

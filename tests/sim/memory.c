@@ -37,17 +37,28 @@ static void set_right(struct world *w, unsigned m, uint16_t page, bool present, 
 	b->writable = writable ? b->writable | bit : b->writable & ~bit;
 }
 
+/* A request for the page waits here, or may: of home's own nothing can be seen. */
+static bool may_wait(const struct world *w, unsigned m, uint16_t page)
+{
+	struct dsm_dir dir;
+	return w->members[m].memory.frames[page].asked_for ||
+	       (dsm_core_dir(w->members[m].core, (struct gpage){w->space_page[page]}, &dir) &&
+		dir.busy);
+}
+
 /*
  * Fresh from others or from the directory: the hold time begins. A page that came back to its home,
- * or back to its evictor, is no grant. Nor is the right to write an unwritten page that was ours
- * alone: a request that waits by then waits no longer for it.
+ * or back to its evictor, is no grant. The right to write an unwritten page that was ours alone is
+ * one; but a request that waits by then waits no longer for it.
  */
-static void begin_hold(struct frame *f, const struct cause *cause, uint16_t page)
+static void begin_hold(const struct world *w, unsigned m, uint16_t page)
 {
+	struct frame *f = &w->members[m].memory.frames[page];
+	const struct cause *cause = &w->members[m].cause;
 	const bool message = cause->type == DSM_EV_MSG && cause->page == page;
 	if (message && (cause->msg_type == PAGE_PUT || cause->msg_type == PAGE_PUT_ACK))
 		f->hold_from = 0;
-	else if (message || !f->present)
+	else if (message || !f->present || !may_wait(w, m, page))
 		f->hold_from = cause->now;
 }
 
@@ -56,7 +67,7 @@ static void grant(struct world *w, unsigned m, uint16_t page, bool writable)
 	struct frame *f = &w->members[m].memory.frames[page];
 	f->given_back = false;
 	f->gained = w->members[m].cause.now;
-	begin_hold(f, &w->members[m].cause, page);
+	begin_hold(w, m, page);
 	f->watched = writable;
 	f->came = f->value;
 	set_right(w, m, page, true, writable);
@@ -117,6 +128,7 @@ static void map(struct world *w, unsigned m, uint16_t page, const struct dsm_eff
 		   : fx->source == DSM_FROM_EVENT ? event_data(w, m, page)
 						  : memory_slot(w, m, page, fx->slot);
 	grant(w, m, page, fx->writable);
+	f->zeros = fx->source == DSM_FROM_ZERO && !fx->writable;
 	if (f->value != oracle_read(&w->oracle, page))
 		world_fail(w, "I3", page, "m%u installs %" PRIu64 ", the last write was %" PRIu64,
 			   m, f->value, oracle_read(&w->oracle, page));
@@ -156,6 +168,8 @@ static void read_out(struct world *w, unsigned m, uint16_t page, uint16_t slot)
 	prove(w, m, page);
 	if (f->writable)
 		world_fail(w, "M3", page, "m%u reads a page out that is still written", m);
+	if (f->zeros)
+		world_fail(w, "I14", page, "m%u reads a page out that is known to be zeros", m);
 	fill(w, m, page, slot, f->value);
 }
 
@@ -176,6 +190,7 @@ void memory_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_
 		if (f->writable)
 			world_fail(w, "I7", page, "m%u unprotects a writable page", m);
 		grant(w, m, page, true);
+		f->zeros = false;
 		break;
 	case DSM_FX_PROTECT:
 		if (!f->writable)

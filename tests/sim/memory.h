@@ -22,6 +22,7 @@ struct frame {
 	uint64_t gained;    /* now of the step that last gave any right */
 	bool asked_for;	    /* by a forward that was not answered yet */
 	bool given_back;    /* an EVICT was asked for since the page came */
+	bool zeros;	    /* came as zeros, and was not writable since */
 	bool watched;	    /* may be written, or was, and was not read out since */
 	uint64_t came;	    /* its value when it could first be written */
 	uint64_t hold_from; /* now of the step that granted the present right; 0: not held */

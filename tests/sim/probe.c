@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "dsm/core/internal.h"
 #include "tests/sim/world.h"
 
 void probe_queries(struct world *w, unsigned m)
@@ -24,6 +25,8 @@ void probe_queries(struct world *w, unsigned m)
 
 static void expect(struct world *w, const struct dsm_core_config *c, bool good, const char *what)
 {
+	if (dsm_core_bytes(c) % 4096 || dsm_core_fixed_bytes(c) % 4096)
+		world_fail(w, "I7", -1, "with %s, tables do not begin with a page", what);
 	if ((dsm_core_bytes(c) != 0) != good)
 		world_fail(w, "I7", -1, "a configuration with %s is %s", what,
 			   good ? "refused" : "taken");

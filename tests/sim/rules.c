@@ -26,7 +26,7 @@ static bool is_from(const struct scene *s, struct member_id m)
 
 static bool is_present(const struct scene *s, struct member_id m)
 {
-	return m.v < s->core->config.members && s->core->present >> m.v & 1;
+	return dsm_is_in(s->core->present, m);
 }
 
 /* ---- R2: all messages ---- */
@@ -65,6 +65,8 @@ static bool in_range(const struct dsm_core *core, const struct dsm_msg *m)
 static bool goes_this_way(const struct scene *s)
 {
 	const struct dsm_msg *m = s->m;
+	if (s->core->unheard >> s->from.v & 1 && m->type != PAGE_HERE)
+		return false; /* R50 */
 	switch (m->type) {
 	case PAGE_GET_S:
 	case PAGE_GET_X:
@@ -80,11 +82,13 @@ static bool goes_this_way(const struct scene *s)
 	case PAGE_BYE:
 		return is_from(s, m->requester) && is_present(s, s->from);
 	case PAGE_GONE:
+	case PAGE_HERE:
 		return is_from(s, m->requester);
 	case PAGE_FETCH_S:
 	case PAGE_FETCH_X:
 	case PAGE_INVALIDATE:
-		return !is_self(s, m->requester) && is_from(s, m->member) && is_present(s, s->from);
+		return !is_self(s, m->requester) && is_present(s, m->requester) &&
+		       is_from(s, m->member) && is_present(s, s->from);
 	default:
 		return is_self(s, m->requester);
 	}
@@ -95,7 +99,7 @@ static bool goes_this_way(const struct scene *s)
 /* Home is said to be, or to have been, at `member` by this version. */
 static bool may_learn(const struct scene *s)
 {
-	return s->m->member.v < s->core->config.members &&
+	return dsm_is_in(s->core->known, s->m->member) &&
 	       (s->m->map <= s->chunk->version || !s->at_home);
 }
 
@@ -237,13 +241,13 @@ static bool redirect_good(const struct scene *s)
 
 static bool hand_good(const struct scene *s)
 {
-	const dsm_set all = UINT64_MAX >> (DSM_MEMBERS_MAX - s->core->config.members);
 	const struct member_id owner = s->m->member;
 	if (!hands_over(s) || s->entry->used)
 		return false;
 	if (member_eq(owner, MEMBER_NONE))
 		return !s->m->sharers;
-	return is_present(s, owner) && !(s->m->sharers >> owner.v & 1) && !(s->m->sharers & ~all);
+	return is_present(s, owner) && !(s->m->sharers >> owner.v & 1) &&
+	       !(s->m->sharers & ~s->core->known);
 }
 
 static bool handed_good(const struct scene *s)
@@ -333,6 +337,8 @@ static bool type_good(const struct scene *s)
 		return bye_good(s);
 	case PAGE_GONE:
 		return !is_present(s, s->from);
+	case PAGE_HERE:
+		return s->core->unheard >> s->from.v & 1;
 	case PAGE_LEAVE_ACK:
 	case PAGE_BYE_ACK:
 		return is_awaited(s);
@@ -356,7 +362,7 @@ bool rules_forbid(const struct dsm_core *core, struct member_id from, const stru
 		.chunk = &core->chunks[chunk],
 		.txn = holder->txn ? &core->txn[holder->txn - 1] : NULL,
 		.home = {core->chunks[chunk].home ? (uint8_t)(core->chunks[chunk].home - 1)
-						  : (uint8_t)(chunk % core->config.members)},
+						  : (uint8_t)(chunk % core->config.founders)},
 	};
 	s.at_home = is_self(&s, s.home);
 	return !goes_this_way(&s) || !type_good(&s);

@@ -12,7 +12,8 @@
 #include "dsm/core/internal.h"
 
 /* Would a core in this state have to end the space because of this message (R30)? `from` is another
- * member, whose GONE was not heard yet; the message is of this epoch, and not the link's. */
+ * member that is known here and did not say GONE; the message is of this epoch, and not the link's.
+ */
 bool rules_forbid(const struct dsm_core *core, struct member_id from, const struct dsm_msg *m);
 
 #endif

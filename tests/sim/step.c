@@ -60,6 +60,8 @@ static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 static void timer(struct world *w, unsigned m, uint64_t deadline)
 {
 	struct member *mb = &w->members[m];
+	if (deadline == mb->deadline)
+		world_fail(w, "I14", -1, "m%u asks again for the timer it has", m);
 	mb->timer++;
 	mb->deadline = deadline;
 	if (deadline == UINT64_MAX)
@@ -120,6 +122,7 @@ static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
 	}
 	if (w->transcript->mode != TRANSCRIPT_OFF)
 		say_effect(w, m, page, fx);
+	count_effect(w, m, page, fx);
 	switch (fx->type) {
 	case DSM_FX_SEND:
 		send(w, m, page, fx);
@@ -177,6 +180,13 @@ static void keep_event_data(struct world *w, const struct member *mb, bool keep)
 		book_forget(b, mb->cause.data);
 }
 
+/* Requests were put off in this step, or served, or may be served earlier. */
+static bool may_change_waits(const struct cause *cause)
+{
+	return cause->type == DSM_EV_RELEASE || cause->type == DSM_EV_TIMER ||
+	       (cause->type == DSM_EV_MSG && cause->msg_class == PAGE_CLASS_FORWARD);
+}
+
 static void carry_on(struct world *w, unsigned m, bool may_pause)
 {
 	struct member *mb = &w->members[m];
@@ -191,9 +201,8 @@ static void carry_on(struct world *w, unsigned m, bool may_pause)
 	if (!mb->paused)
 		keep_event_data(w, mb, false);
 	check_touched(w, m);
-	if (!mb->paused && !mb->ended &&
-	    (mb->cause.type == DSM_EV_RELEASE || mb->cause.type == DSM_EV_TIMER))
-		check_release(w, m);
+	if (!mb->paused && !mb->ended && may_change_waits(&mb->cause))
+		check_held_back(w, m);
 }
 
 void step_resume(struct world *w, unsigned m)
@@ -233,6 +242,7 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 		break;
 	case DSM_EV_MSG:
 		mb->cause.msg_type = event->msg.msg.type;
+		mb->cause.version = event->msg.msg.version;
 		mb->cause.msg_class = page_type_class(event->msg.msg.type);
 		mb->cause.has_data = event->msg.msg.flags & PAGE_FLAG_DATA;
 		mb->cause.data = letter->data;
@@ -276,7 +286,9 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 {
 	struct member *mb = &w->members[m];
 	event->now = w->now;
-	if (event->type != DSM_EV_TIMER) {
+	if (event->type == DSM_EV_TIMER) {
+		mb->deadline = UINT64_MAX;
+	} else {
 		w->steps++;
 		mb->timers = 0;
 	}
@@ -284,6 +296,8 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 	keep_event_data(w, mb, true);
 	if (w->transcript->mode != TRANSCRIPT_OFF)
 		say_event(w, m, event, letter);
+	if (event->type == DSM_EV_FAULT)
+		count_fault(w, m, event);
 	mb->fx->n = 0;
 	mb->fx_next = 0;
 	event->proofs = mb->proofs;
@@ -318,5 +332,7 @@ void step_letter(struct world *w, unsigned from, unsigned to, const struct lette
 		check_queued(w, to, world_page(w, letter->msg.page), letter->msg.requester.v);
 	struct dsm_event ev = {.type = DSM_EV_MSG,
 			       .msg = {.from = {(uint8_t)from}, .msg = letter->msg}};
+	count_letter(w, to, letter);
 	step_give(w, to, &ev, letter);
+	count_handled(w, to, letter);
 }

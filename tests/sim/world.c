@@ -223,9 +223,16 @@ static void stop_load(struct world *w)
 	w->events = 0;
 }
 
+static void check_counts(struct world *w)
+{
+	for (unsigned m = 0; m < w->options->members && !w->doomed; m++)
+		count_check(w, m);
+}
+
 static void end_rest(struct world *w)
 {
 	check_rest(w);
+	check_counts(w);
 	w->rests++;
 	if (w->doomed || w->rests >= w->tuning.rests)
 		w->done = true;

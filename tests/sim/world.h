@@ -26,6 +26,7 @@
 #include "dsm/core/core.h"
 #include "tests/sim/check.h"
 #include "tests/sim/clock.h"
+#include "tests/sim/count.h"
 #include "tests/sim/device.h"
 #include "tests/sim/link.h"
 #include "tests/sim/memory.h"
@@ -48,6 +49,7 @@ struct cause {
 	enum dsm_event_type type;
 	uint8_t msg_class; /* enum page_class, for DSM_EV_MSG */
 	uint8_t msg_type;  /* enum page_type */
+	uint32_t version;  /* ... and of its page */
 	uint64_t now;	   /* when the core was asked; effects may come later */
 	uint16_t page;	   /* of a message */
 	uint16_t discard;  /* page whose content may end with it */
@@ -81,6 +83,7 @@ struct member {
 	/* what its counters must say in the end */
 	uint64_t stale_given;
 	uint64_t odd_given;
+	struct counts counts;
 	uint8_t accuses; /* whom it must say to have broken the protocol, + 1; 0: nobody */
 };
 
