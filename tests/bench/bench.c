@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The benches. Pages of a pair are pages that no pair before used, so that each is as cold as its
+ * bench says. Their first word says which page it is: whoever got a page checks it.
+ */
+#include "tests/bench/bench.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/bench/floor.h"
+#include "tests/bench/samples.h"
+#include "tests/bench/team.h"
+
+enum { MEASURER = 0, OTHER = 1, THIRD = 2, CHUNK = 512 };
+
+/* ---- pages ---- */
+
+/* All pages of all pairs, whichever member is their home. */
+static uint64_t fresh_pages(const struct seat *s)
+{
+	uint64_t chunks = ((uint64_t)s->options->pairs * s->rounds + CHUNK - 1) / CHUNK;
+
+	return chunks * s->members * CHUNK;
+}
+
+static uint64_t one_chunk_each(const struct seat *s)
+{
+	return (uint64_t)s->members * CHUNK;
+}
+
+/* The i-th page whose home is `home` (dsm/PROTOCOL.md: chunk number modulo members). */
+static struct gpage page_of(const struct seat *s, unsigned home, uint64_t i)
+{
+	return (struct gpage){(home + i / CHUNK * s->members) * CHUNK + i % CHUNK};
+}
+
+/* Of the pair under way. */
+static struct gpage fresh(const struct seat *s, unsigned home, unsigned round)
+{
+	return page_of(s, home, (uint64_t)s->pair * s->rounds + round);
+}
+
+static volatile uint64_t *word_of(const struct seat *s, struct gpage page)
+{
+	return (volatile uint64_t *)(s->base + page.v * FLOOR_PAGE);
+}
+
+static uint64_t content_of(struct gpage page)
+{
+	return page.v * 0x9e3779b97f4a7c15 | 1;
+}
+
+static void check(struct seat *s, struct gpage page, uint64_t seen, uint64_t right)
+{
+	if (seen != right)
+		team_fail(s, "page 0x%llx reads %llx, not %llx", (unsigned long long)page.v,
+			  (unsigned long long)seen, (unsigned long long)right);
+	s->board->checked++;
+}
+
+static void write_all(struct seat *s, unsigned home)
+{
+	for (unsigned i = 0; i < s->rounds; i++)
+		*word_of(s, fresh(s, home, i)) = content_of(fresh(s, home, i));
+}
+
+static void read_all(struct seat *s, unsigned home)
+{
+	for (unsigned i = 0; i < s->rounds; i++)
+		check(s, fresh(s, home, i), *word_of(s, fresh(s, home, i)),
+		      content_of(fresh(s, home, i)));
+}
+
+/* ---- floors ---- */
+
+static double median_us(const uint64_t *ns, unsigned n)
+{
+	static uint64_t copy[BENCH_ROUNDS_MAX];
+
+	for (unsigned i = 0; i < n; i++)
+		copy[i] = ns[i];
+	return samples_quantile(copy, n, 0.5) / 1000;
+}
+
+/* Between members 0 and 1; the others sleep. */
+static double exchange_floor(struct seat *s, size_t reply)
+{
+	static uint64_t ns[BENCH_ROUNDS_MAX];
+	int rc = 0;
+
+	team_meet(s);
+	if (s->self == MEASURER)
+		rc = floor_call(s->link, FLOOR_ASK, reply, ns, s->rounds);
+	else if (s->self == OTHER)
+		rc = floor_answer(s->link, FLOOR_ASK, reply, s->rounds);
+	team_meet(s);
+	if (rc)
+		team_fail(s, "the exchange of the floor failed: %m");
+	return s->self == MEASURER ? median_us(ns, s->rounds) : 0;
+}
+
+static double fault_floor(struct seat *s)
+{
+	static uint64_t ns[BENCH_ROUNDS_MAX];
+
+	if (s->self != MEASURER)
+		return 0;
+	if (!s->faults && floor_faults_open(FLOOR_THREAD, s->core, BENCH_ROUNDS_MAX, &s->faults))
+		team_fail(s, "no memory for the floor's faults: %m");
+	if (floor_faults_run(s->faults, ns, s->rounds))
+		team_fail(s, "the floor's faults failed: %m");
+	return median_us(ns, s->rounds);
+}
+
+/* A fault here, and a page from there. */
+static double page_floor(struct seat *s)
+{
+	double fault = fault_floor(s);
+
+	return fault + exchange_floor(s, FLOOR_REPLY);
+}
+
+/* A fault here, and a right from there: no page travels. */
+static double right_floor(struct seat *s)
+{
+	double fault = fault_floor(s);
+
+	return fault + exchange_floor(s, FLOOR_ASK);
+}
+
+static double message_floor(struct seat *s)
+{
+	return exchange_floor(s, FLOOR_ASK);
+}
+
+/* ---- read, take, write, invalidate: faults of one page ---- */
+
+static double timed_reads(struct seat *s, unsigned home)
+{
+	for (unsigned i = 0; i < s->rounds; i++) {
+		struct gpage page = fresh(s, home, i);
+		uint64_t began = floor_now(), seen = *word_of(s, page);
+
+		s->ns[i] = floor_now() - began;
+		check(s, page, seen, content_of(page));
+	}
+	return median_us(s->ns, s->rounds);
+}
+
+/* Writes beside the first word; what that should be afterwards is checked. */
+static double timed_writes(struct seat *s, unsigned home, bool had_content)
+{
+	for (unsigned i = 0; i < s->rounds; i++) {
+		struct gpage page = fresh(s, home, i);
+		uint64_t began = floor_now();
+
+		word_of(s, page)[1] = i;
+		s->ns[i] = floor_now() - began;
+		check(s, page, *word_of(s, page), had_content ? content_of(page) : 0);
+	}
+	return median_us(s->ns, s->rounds);
+}
+
+static void other_holds(struct seat *s)
+{
+	if (s->self == OTHER)
+		write_all(s, OTHER);
+}
+
+static double read_value(struct seat *s)
+{
+	return s->self == MEASURER ? timed_reads(s, OTHER) : 0;
+}
+
+static double take_value(struct seat *s)
+{
+	return s->self == MEASURER ? timed_writes(s, OTHER, true) : 0;
+}
+
+/* Owner is one member, home another one. */
+static void other_holds_of_third(struct seat *s)
+{
+	if (s->self == OTHER)
+		write_all(s, THIRD);
+}
+
+static double read_three_value(struct seat *s)
+{
+	return s->self == MEASURER ? timed_reads(s, THIRD) : 0;
+}
+
+static double take_three_value(struct seat *s)
+{
+	return s->self == MEASURER ? timed_writes(s, THIRD, true) : 0;
+}
+
+/* All others have copies. */
+static void others_share(struct seat *s)
+{
+	other_holds(s);
+	team_meet(s);
+	if (s->self > OTHER)
+		read_all(s, OTHER);
+}
+
+static double write_value(struct seat *s)
+{
+	return s->self == MEASURER ? timed_writes(s, OTHER, false) : 0;
+}
+
+static void others_share_ours(struct seat *s)
+{
+	if (s->self == MEASURER)
+		write_all(s, OTHER);
+	team_meet(s);
+	if (s->self != MEASURER)
+		read_all(s, OTHER);
+}
+
+/* ---- rpc ---- */
+
+/* A word of the measurer's process, for its two threads. */
+static uint32_t rpc_done;
+static unsigned rpc_round;
+static uint64_t rpc_began;
+
+static void rpc_post(void *seat, struct member_id from, const void *bytes, uint32_t n)
+{
+	struct seat *s = seat;
+
+	if (s->self == MEASURER) {
+		uint64_t now = floor_now();
+
+		s->ns[rpc_round++] = now - rpc_began;
+		rpc_began = now;
+		if (rpc_round == s->rounds) {
+			__atomic_store_n(&rpc_done, 1, __ATOMIC_RELEASE);
+			syscall(SYS_futex, &rpc_done, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+			return;
+		}
+	}
+	dsm_post(s->dsm, from, bytes, n);
+}
+
+static double rpc_value(struct seat *s)
+{
+	static const uint64_t question;
+
+	if (s->self != MEASURER)
+		return 0;
+	rpc_done = 0;
+	rpc_round = 0;
+	rpc_began = floor_now();
+	dsm_post(s->dsm, (struct member_id){OTHER}, &question, sizeof(question));
+	while (!__atomic_load_n(&rpc_done, __ATOMIC_ACQUIRE))
+		syscall(SYS_futex, &rpc_done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	return median_us(s->ns, s->rounds);
+}
+
+/* ---- pingpong ---- */
+
+/* Two members raise one word in turns. An exchange that fails wants the page for writing, too: so
+ * who waits for its turn takes the page once, not for reading first. */
+static double pingpong_value(struct seat *s)
+{
+	uint64_t *word = (uint64_t *)word_of(s, page_of(s, OTHER, 0));
+	uint64_t turns = s->rounds / 2, first = (uint64_t)s->pair * turns * 2, began;
+
+	team_meet(s);
+	began = floor_now();
+	if (s->self <= OTHER)
+		for (uint64_t i = 0; i < turns; i++) {
+			uint64_t mine = first + 2 * i + s->self, before = mine;
+
+			while (!__atomic_compare_exchange_n(word, &before, mine + 1, false,
+							    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				before = mine;
+		}
+	team_meet(s);
+	if (s->self == MEASURER)
+		check(s, page_of(s, OTHER, 0), *word, first + 2 * turns);
+	return (double)(2 * turns) / (double)(floor_now() - began) * 1e9;
+}
+
+/* ---- stream ---- */
+
+static uint64_t sum_of(const volatile uint64_t *words)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < FLOOR_PAGE / sizeof(*words); i++)
+		sum += words[i];
+	return sum;
+}
+
+static double mib_per_s(const struct seat *s, uint64_t ns)
+{
+	return (double)s->rounds * FLOOR_PAGE / (1 << 20) / ((double)ns / 1e9);
+}
+
+/* Reads every byte of the pages in their order. */
+static double stream_value(struct seat *s)
+{
+	uint64_t began = floor_now(), sum = 0, right = 0;
+
+	if (s->self != MEASURER)
+		return 0;
+	for (unsigned i = 0; i < s->rounds; i++)
+		sum += sum_of(word_of(s, fresh(s, OTHER, i)));
+	began = floor_now() - began;
+	for (unsigned i = 0; i < s->rounds; i++)
+		right += content_of(fresh(s, OTHER, i));
+	check(s, fresh(s, OTHER, 0), sum, right);
+	return mib_per_s(s, began);
+}
+
+static double stream_floor(struct seat *s)
+{
+	size_t bytes = (size_t)s->rounds * FLOOR_PAGE;
+	uint64_t ns = 1;
+	int rc = 0;
+
+	team_meet(s);
+	if (s->self == MEASURER)
+		rc = floor_stream_take(s->link, bytes, &ns);
+	else if (s->self == OTHER)
+		rc = floor_stream_send(s->link, bytes);
+	team_meet(s);
+	if (rc)
+		team_fail(s, "the stream of the floor failed: %m");
+	return mib_per_s(s, ns);
+}
+
+/* ---- the table ---- */
+
+#define PAGE_FLOOR  "fault with a handler thread on the same core + 64 B for 4 KiB over TCP"
+#define RIGHT_FLOOR "fault with a handler thread on the same core + 64 B for 64 B over TCP"
+
+const struct bench benches[] = {
+	{.name = "read",
+	 .text = "first read of a page that another member owns and is home of; floor: " PAGE_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 2,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .prepare = other_holds,
+	 .value = read_value,
+	 .floor = page_floor},
+	{.name = "read-3hop",
+	 .text = "the same, home is a third member; floor: " PAGE_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 3,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .prepare = other_holds_of_third,
+	 .value = read_three_value,
+	 .floor = page_floor},
+	{.name = "write",
+	 .text = "first write to a page nobody ever touched, home is another member; "
+		 "floor: " RIGHT_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 2,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .value = write_value,
+	 .floor = right_floor},
+	{.name = "take",
+	 .text = "write to a page that another member owns and is home of; floor: " PAGE_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 2,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .prepare = other_holds,
+	 .value = take_value,
+	 .floor = page_floor},
+	{.name = "take-3hop",
+	 .text = "the same, home is a third member; floor: " PAGE_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 3,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .prepare = other_holds_of_third,
+	 .value = take_three_value,
+	 .floor = page_floor},
+	{.name = "take-shared",
+	 .text = "write to a page that another member owns and all others read; floor: " PAGE_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 3,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .prepare = others_share,
+	 .value = take_value,
+	 .floor = page_floor},
+	{.name = "invalidate",
+	 .text = "owner writes a page that all others read; floor: " RIGHT_FLOOR,
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 2,
+	 .rounds = 1000,
+	 .pages = fresh_pages,
+	 .prepare = others_share_ours,
+	 .value = take_value,
+	 .floor = right_floor},
+	{.name = "rpc",
+	 .text = "smallest message there and back through the engines; floor: 64 B for 64 B over "
+		 "TCP",
+	 .kind = BENCH_TIME,
+	 .unit = "us",
+	 .members = 2,
+	 .rounds = 2000,
+	 .pages = one_chunk_each,
+	 .post = rpc_post,
+	 .value = rpc_value,
+	 .floor = message_floor},
+	{.name = "pingpong",
+	 .text = "two members raise a word in turns, shortest hold time; ratio: raises in one "
+		 "floor, " PAGE_FLOOR,
+	 .kind = BENCH_RHYTHM,
+	 .unit = "1/s",
+	 .members = 2,
+	 .rounds = 2000,
+	 .pages = one_chunk_each,
+	 .hold_us = 1,
+	 .value = pingpong_value,
+	 .floor = page_floor},
+	{.name = "stream",
+	 .text = "reads of adjacent pages that another member owns; floor: a TCP stream of as many "
+		 "bytes",
+	 .kind = BENCH_RATE,
+	 .unit = "MiB/s",
+	 .members = 2,
+	 .rounds = 4096,
+	 .pages = fresh_pages,
+	 .prepare = other_holds,
+	 .value = stream_value,
+	 .floor = stream_floor},
+	{0},
+};

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/bench/bench.h"
+
+static void usage(FILE *to)
+{
+	fputs("usage: cellbench BENCH... [--members N] [--pairs N] [--rounds N] [--json]\n"
+	      "       cellbench all\n\n"
+	      "Measures the distributed memory and, in turns with it on the same cores, the parts "
+	      "it is made of (the\n"
+	      "floor). Starts its own members, pins them, checks what they read. The last line is "
+	      "the result; a run\n"
+	      "that something else disturbed is not quiet and does not count.\n\n",
+	      to);
+	for (const struct bench *b = benches; b->name; b++)
+		fprintf(to, "  %-12s %s\n", b->name, b->text);
+	fputs("\n  --members N  processes, at least what the bench wants\n"
+	      "  --pairs N    of value and floor, 5 .. 64 (7)\n"
+	      "  --rounds N   of a pair, 10 .. 4096\n"
+	      "  --json       an object a line\n\n"
+	      "Exit 0: measured; 1: failed, or a wrong content was read; 2: usage; 77: this "
+	      "machine cannot.\n",
+	      to);
+}
+
+static const struct bench *find(const char *name)
+{
+	for (const struct bench *b = benches; b->name; b++)
+		if (!strcmp(b->name, name))
+			return b;
+	return NULL;
+}
+
+/* A number of [least, most], or 2 for usage after a sentence. */
+static int number(const char *option, const char *text, unsigned least, unsigned most,
+		  unsigned *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n < least || n > most) {
+		fprintf(stderr, "cellbench: --%s wants a number from %u to %u, not '%s'\n", option,
+			least, most, text);
+		return 2;
+	}
+	*out = (unsigned)n;
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct bench_options *o)
+{
+	static const struct option options[] = {
+		{"members", required_argument, NULL, 'm'}, {"pairs", required_argument, NULL, 'p'},
+		{"rounds", required_argument, NULL, 'r'},  {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},	   {0},
+	};
+	int c, rc = 0;
+
+	while (!rc && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'm':
+			rc = number("members", optarg, 2, BENCH_MEMBERS_MAX, &o->members);
+			break;
+		case 'p':
+			rc = number("pairs", optarg, 5, BENCH_PAIRS_MAX, &o->pairs);
+			break;
+		case 'r':
+			rc = number("rounds", optarg, 10, BENCH_ROUNDS_MAX, &o->rounds);
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			fputs("see cellbench --help\n", stderr);
+			rc = 2;
+		}
+	}
+	return rc;
+}
+
+static int run_all(const struct bench_options *o)
+{
+	int rc = 0;
+
+	for (const struct bench *b = benches; b->name && !rc; b++)
+		if (!o->members || o->members >= b->members)
+			rc = bench_run(b, o);
+	return rc;
+}
+
+static int run_named(const char *name, const struct bench_options *o)
+{
+	const struct bench *b = find(name);
+
+	if (!b) {
+		fprintf(stderr, "cellbench: there is no bench '%s'; see cellbench --help\n", name);
+		return 2;
+	}
+	if (o->members && o->members < b->members) {
+		fprintf(stderr, "cellbench: %s wants at least %u members\n", name, b->members);
+		return 2;
+	}
+	return bench_run(b, o);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_options o = {.pairs = 7};
+	int rc = parse(argc, argv, &o);
+
+	if (!rc && optind == argc) {
+		fputs("cellbench: which bench? See cellbench --help\n", stderr);
+		rc = 2;
+	}
+	for (int i = optind; i < argc && !rc; i++)
+		rc = strcmp(argv[i], "all") ? run_named(argv[i], &o) : run_all(&o);
+	return rc;
+}
