@@ -29,6 +29,11 @@ enum {
 	FAULT_BATCH = 32,
 	FAULT_BATCHES = 4,    /* a round */
 	MESSAGE_BUDGET = 256, /* a round */
+
+	SPIN_NS = 50000,  /* awake without anything to do */
+	AWAY_NS = 100000, /* so long does no system call take: another thread ran */
+	SLEEPY_NS = 10000000,
+	SLEEPY_MAX_NS = 1000000000,
 };
 
 static int watch(struct shard *s, int fd, uint32_t ready, struct err *e)
@@ -52,12 +57,57 @@ int shard_watch(struct shard *s, struct err *e)
 	return rc;
 }
 
-/* Sleeps until there is work; what is ready, as a set. */
+/*
+ * Waking a sleeping thread takes longer than most answers do. So this one stays awake for a while
+ * where something is about to come: a thread here waits for another member, or messages came one
+ * soon after the other. It does not where a thread here was woken and nobody waits: that thread may
+ * want this very core.
+ */
+static uint64_t awake_until(const struct shard *s)
+{
+	if (dsm_core_pending(s->core))
+		return s->asked + SPIN_NS;
+	return s->dense ? s->heard + SPIN_NS : 0;
+}
+
+/* Somebody else wants this core: to wake on a core that computes is cheap, and to stay awake is
+ * not. */
+static void core_is_wanted(struct shard *s, uint64_t now)
+{
+	bool again = now - s->sleep_until < SLEEPY_MAX_NS;
+
+	s->sleepy = again && s->sleepy ? s->sleepy * 2 : SLEEPY_NS;
+	if (s->sleepy > SLEEPY_MAX_NS)
+		s->sleepy = SLEEPY_MAX_NS;
+	s->sleep_until = now + s->sleepy;
+}
+
+static int wait_for(struct shard *s, struct epoll_event ev[READY_SOURCES])
+{
+	uint64_t until = awake_until(s), now = clock_ns(), last;
+	int n;
+
+	if (s->left)
+		return epoll_wait(s->epoll, ev, READY_SOURCES, 0);
+	while (now < until && now >= s->sleep_until) {
+		n = epoll_wait(s->epoll, ev, READY_SOURCES, 0);
+		if (n)
+			return n;
+		last = now;
+		sched_yield();
+		now = clock_ns();
+		if (now - last > AWAY_NS)
+			core_is_wanted(s, now);
+	}
+	return epoll_wait(s->epoll, ev, READY_SOURCES, -1);
+}
+
+/* Waits until there is work; what is ready, as a set. */
 static uint32_t shard_wait(struct shard *s)
 {
 	struct epoll_event ev[READY_SOURCES];
 	uint32_t ready = s->left;
-	int n = epoll_wait(s->epoll, ev, READY_SOURCES, s->left ? 0 : -1);
+	int n = wait_for(s, ev);
 
 	if (n < 0 && errno != EINTR) {
 		struct err e;
@@ -114,6 +164,8 @@ static void message(struct shard *s, const struct transport_event *ev)
 		.now = clock_ns(),
 		.msg = {.from = ev->from, .msg = ev->msg},
 	};
+	s->dense = s->event.now - s->heard < SPIN_NS;
+	s->heard = s->event.now;
 	s->data = ev->data;
 	s->data_bytes = ev->bytes;
 	shard_step(s);
@@ -179,6 +231,7 @@ static void faults(struct shard *s)
 		int n = s->mem_ops->faults(s->mem, batch, FAULT_BATCH);
 		uint64_t now = clock_ns();
 
+		s->asked = now;
 		if (n < 0) {
 			struct err e;
 
