@@ -30,6 +30,7 @@ enum {
 	FAULT_BATCHES = 4,    /* a round */
 	MESSAGE_BUDGET = 256, /* a round */
 
+	LOOKS = 8,	 /* for messages, before a look for anything else */
 	SPIN_NS = 50000,  /* awake without anything to do */
 	AWAY_NS = 100000, /* so long does no system call take: another thread ran */
 	SLEEPY_NS = 10000000,
@@ -82,32 +83,12 @@ static void core_is_wanted(struct shard *s, uint64_t now)
 	s->sleep_until = now + s->sleepy;
 }
 
-static int wait_for(struct shard *s, struct epoll_event ev[READY_SOURCES])
-{
-	uint64_t until = awake_until(s), now = clock_ns(), last;
-	int n;
-
-	if (s->left)
-		return epoll_wait(s->epoll, ev, READY_SOURCES, 0);
-	while (now < until && now >= s->sleep_until) {
-		n = epoll_wait(s->epoll, ev, READY_SOURCES, 0);
-		if (n)
-			return n;
-		last = now;
-		sched_yield();
-		now = clock_ns();
-		if (now - last > AWAY_NS)
-			core_is_wanted(s, now);
-	}
-	return epoll_wait(s->epoll, ev, READY_SOURCES, -1);
-}
-
-/* Waits until there is work; what is ready, as a set. */
-static uint32_t shard_wait(struct shard *s)
+/* What epoll knows, as a set. */
+static uint32_t ask(struct shard *s, int timeout_ms)
 {
 	struct epoll_event ev[READY_SOURCES];
-	uint32_t ready = s->left;
-	int n = wait_for(s, ev);
+	uint32_t ready = 0;
+	int n = epoll_wait(s->epoll, ev, READY_SOURCES, timeout_ms);
 
 	if (n < 0 && errno != EINTR) {
 		struct err e;
@@ -117,8 +98,40 @@ static uint32_t shard_wait(struct shard *s)
 	}
 	for (int i = 0; i < n; i++)
 		ready |= ev[i].data.u32;
-	s->left = 0;
 	return ready;
+}
+
+/* Mostly for messages: they are what is worth staying awake for. */
+static uint32_t look_on(struct shard *s)
+{
+	uint64_t until = awake_until(s), now = clock_ns();
+	uint32_t ready = 0;
+
+	for (unsigned i = 1; !ready && now < until && now >= s->sleep_until; i++) {
+		uint64_t last = now;
+
+		if (s->transport_ops->look(s->transport))
+			return READY_MESSAGES;
+		if (i % LOOKS == 0)
+			ready = ask(s, 0);
+		sched_yield();
+		now = clock_ns();
+		if (now - last > AWAY_NS)
+			core_is_wanted(s, now);
+	}
+	return ready;
+}
+
+/* Waits until there is work; what is ready, as a set. */
+static uint32_t shard_wait(struct shard *s)
+{
+	uint32_t ready = s->left;
+
+	s->left = 0;
+	if (ready)
+		return ready | ask(s, 0);
+	ready = look_on(s);
+	return ready ? ready : ask(s, -1);
 }
 
 /* A message of the link: not the core's business. */

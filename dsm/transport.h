@@ -13,7 +13,7 @@
  * never used again. T4  A PING is sent when nothing else was sent to a member for silence_ms / 6;
  * pings are not handed up. T5  Before the first message the hello (proto/hello.h) has succeeded;
  * nobody else's bytes reach the core. A failed hello on a connection from outside is closed and
- * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll. T7
+ * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll or look. T7
  * A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST, when all
  * that was sent before has arrived and the other side has ended it too, or is lost.
  *
@@ -23,6 +23,7 @@
 #ifndef CELLULAR_DSM_TRANSPORT_H
 #define CELLULAR_DSM_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,6 +83,9 @@ struct transport_ops {
 	 * until it says NONE before waiting: messages that were received already do not make fd
 	 * readable. */
 	int (*fd)(const struct transport *t);
+	/* For who stays awake: looks, as cheaply as can be, whether something came from members
+	 * that spoke lately. True: poll has something. */
+	bool (*look)(struct transport *t);
 	/* Next event, or TRANSPORT_NONE. Non-blocking. Also keeps pings and silence timers: call it
 	 * at least every silence_ms / 6 (fd becomes readable for that by itself). */
 	void (*poll)(struct transport *t, struct transport_event *out);

@@ -212,24 +212,37 @@ static void ask(struct transport *t)
 static void tick(struct transport *t)
 {
 	t->tick_due = false;
+	t->near = 0;
 	for (int m = 0; m < t->config.members; m++)
 		if (t->channel[m].fd >= 0)
 			tcp_channel_tick(t, (struct member_id){(uint8_t)m});
 }
 
+/* A recv for each of a few channels costs less than to ask which of them. */
+static bool tcp_look(struct transport *t)
+{
+	t->asked = true;
+	if (!t->near || __builtin_popcountll(t->near) > TCP_NEAR_MAX)
+		ask(t);
+	else
+		t->ready |= t->near;
+	for (; t->ready; t->ready &= t->ready - 1)
+		tcp_channel_receive(t, dsm_lowest(t->ready));
+	return t->full || t->lost_due || t->tick_due;
+}
+
 static void tcp_poll(struct transport *t, struct transport_event *out)
 {
-	bool asked = false;
-
 	for (;;) {
 		if (take_message(t, out) || take_lost(t, out))
 			return;
 		if (t->tick_due) {
 			tick(t);
-		} else if (!asked) {
+		} else if (!t->asked) {
+			t->asked = true;
 			ask(t);
-			asked = true;
 		} else {
+			t->asked = false;
 			out->type = TRANSPORT_NONE;
 			return;
 		}
@@ -277,6 +290,7 @@ const struct transport_ops transport_tcp = {
 	.address = tcp_address,
 	.connect = tcp_connect,
 	.fd = tcp_fd,
+	.look = tcp_look,
 	.poll = tcp_poll,
 	.send = tcp_send,
 	.end = tcp_end,

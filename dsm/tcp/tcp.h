@@ -23,6 +23,7 @@ enum {
 	TCP_READ_BYTES = 64 << 10, /* of one recv, when no larger frame is awaited */
 	TCP_DIRECT_BYTES = 1024, /* payloads from this size on are handed to the kernel in place, by
 				    send itself */
+	TCP_NEAR_MAX = 4, /* more channels are looked at by epoll */
 	TCP_OUT_KEEP = 1 << 20,	 /* an empty queue larger than this is given back */
 	TCP_SILENCE_TICKS = 12,	 /* ticks of silence_ms / 12 without a byte: lost */
 	TCP_PING_TICKS = 1, /* whole ticks without a byte sent: ping, silence_ms / 6 after the last
@@ -57,7 +58,9 @@ struct transport {
 	dsm_set full;	  /* the buffer may hold a whole message */
 	dsm_set pending;  /* output waits for flush */
 	dsm_set lost_due; /* LOST or ENDED events to hand up */
+	dsm_set near;	  /* spoke since the last tick */
 	bool tick_due;
+	bool asked; /* the kernel, since poll last had nothing */
 	struct tcp_channel channel[DSM_MEMBERS_MAX];
 };
 

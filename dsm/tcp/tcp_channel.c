@@ -68,6 +68,7 @@ void tcp_channel_lose(struct transport *t, struct member_id m, const struct err 
 	t->full &= ~dsm_bit(m.v);
 	t->pending &= ~dsm_bit(m.v);
 	t->lost_due |= dsm_bit(m.v);
+	t->near &= ~dsm_bit(m.v);
 }
 
 void tcp_channel_arm(struct transport *t, struct member_id m, bool armed)

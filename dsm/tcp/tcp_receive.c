@@ -51,6 +51,7 @@ void tcp_channel_receive(struct transport *t, struct member_id m)
 		c->in_end += (size_t)got;
 		c->heard = true;
 		t->full |= dsm_bit(m.v);
+		t->near |= dsm_bit(m.v);
 		t->stats.bytes_in += (size_t)got;
 	} else if (got == 0) {
 		found_end(t, m, 0);
