@@ -104,8 +104,9 @@ static int open_tables(struct shard *s, struct err *e)
 {
 	s->slots = reserve(DSM_SLOTS * DSM_PAGE_SIZE);
 	s->here = reserve(bitmap_bytes(s));
+	s->gone = reserve(bitmap_bytes(s));
 	s->own = reserve(bitmap_bytes(s));
-	if (!s->slots || !s->here || !s->own)
+	if (!s->slots || !s->here || !s->gone || !s->own)
 		return err_set(e, ERR_NOMEM, "no memory for page buffers");
 	return ERR_OK;
 }
@@ -213,6 +214,7 @@ void shard_close(struct shard *s)
 	command_close(s->commands);
 	release(s->slots, DSM_SLOTS * DSM_PAGE_SIZE);
 	release(s->here, bitmap_bytes(s));
+	release(s->gone, bitmap_bytes(s));
 	release(s->own, bitmap_bytes(s));
 	release(s->core, s->core_bytes);
 	release(s->journal, s->journal_bytes);

@@ -100,6 +100,7 @@ struct shard {
 	bool answered;	/* the faulting page was woken in the step of the fault */
 
 	uint64_t *here; /* a bit a page: present */
+	uint64_t *gone; /* a bit a page: was here, and left */
 	uint64_t *own;	/* a bit a page: this member is owner */
 	uint64_t resident, owned;
 	struct timing timing;

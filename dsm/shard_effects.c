@@ -33,6 +33,8 @@ static void account(struct shard *s, struct gpage page, bool here)
 	if (here != bit(s->here, page)) {
 		flip(s->here, page);
 		s->resident += here ? 1 : (uint64_t)-1;
+		if (!here && !bit(s->gone, page))
+			flip(s->gone, page);
 	}
 	if (own != bit(s->own, page)) {
 		flip(s->own, page);
@@ -105,6 +107,14 @@ static int do_stash(struct shard *s, const struct dsm_effect *fx, struct err *e)
 	return rc;
 }
 
+/* Only of a page that was here before: nobody has stalled in vain on one that comes the first time.
+ */
+static void watch_writes(struct shard *s, struct gpage page, const void *bytes)
+{
+	if (bit(s->gone, page))
+		written_begin(&s->written, page, bytes);
+}
+
 static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
 	const void *from = NULL;
@@ -118,7 +128,7 @@ static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
 		from = s->data;
 	}
 	if (!rc && fx->writable)
-		written_begin(&s->written, fx->page, from);
+		watch_writes(s, fx->page, from);
 	if (!rc)
 		rc = s->mem_ops->install(s->mem, fx->page, fx->writable, from, e);
 	if (!rc)
@@ -145,7 +155,7 @@ static int do_unprotect(struct shard *s, const struct dsm_effect *fx, struct err
 	const uint8_t *base = s->mem_ops->base(s->mem);
 
 	if (must_be(s, fx, true, e) == ERR_OK)
-		written_begin(&s->written, fx->page, base + (fx->page.v << DSM_PAGE_SHIFT));
+		watch_writes(s, fx->page, base + (fx->page.v << DSM_PAGE_SHIFT));
 	return do_present(s, fx, s->mem_ops->unprotect, true, e);
 }
 
