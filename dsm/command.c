@@ -94,13 +94,13 @@ static bool has_room(const struct command_queue *q, const struct command *c)
 	return COMMAND_QUEUE_BYTES - (q->head - q->tail) >= want;
 }
 
-int command_push(struct command_queue *q, const struct command *c, const void *payload)
+static int push(struct command_queue *q, const struct command *c, const void *payload, bool *first)
 {
-	bool room, first;
+	bool room;
 
 	pthread_mutex_lock(&q->lock);
 	room = has_room(q, c);
-	first = q->waiting == 0;
+	*first = q->waiting == 0;
 	if (room) {
 		ring_put(q, c, sizeof(*c));
 		if (c->bytes)
@@ -108,9 +108,24 @@ int command_push(struct command_queue *q, const struct command *c, const void *p
 		q->waiting++;
 	}
 	pthread_mutex_unlock(&q->lock);
-	if (room && first)
-		command_nudge(q);
 	return room ? ERR_OK : ERR_NOSPACE;
+}
+
+int command_push(struct command_queue *q, const struct command *c, const void *payload)
+{
+	bool first;
+	int rc = push(q, c, payload, &first);
+
+	if (!rc && first)
+		command_nudge(q);
+	return rc;
+}
+
+int command_push_own(struct command_queue *q, const struct command *c, const void *payload)
+{
+	bool first;
+
+	return push(q, c, payload, &first);
 }
 
 void command_nudge(struct command_queue *q)
@@ -121,13 +136,9 @@ void command_nudge(struct command_queue *q)
 uint32_t command_heard(struct command_queue *q)
 {
 	eventfd_t value;
-	uint32_t n;
 
 	eventfd_read(q->fd, &value);
-	pthread_mutex_lock(&q->lock);
-	n = q->waiting;
-	pthread_mutex_unlock(&q->lock);
-	return n;
+	return command_waiting(q);
 }
 
 bool command_pop(struct command_queue *q, struct command *c, void *payload)
@@ -145,14 +156,14 @@ bool command_pop(struct command_queue *q, struct command *c, void *payload)
 	return some;
 }
 
-bool command_waiting(struct command_queue *q)
+uint32_t command_waiting(struct command_queue *q)
 {
-	bool some;
+	uint32_t n;
 
 	pthread_mutex_lock(&q->lock);
-	some = q->waiting > 0;
+	n = q->waiting;
 	pthread_mutex_unlock(&q->lock);
-	return some;
+	return n;
 }
 
 void command_close(struct command_queue *q)

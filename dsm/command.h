@@ -53,11 +53,13 @@ int command_open(struct command_queue **out, struct err *e);
 int command_fd(const struct command_queue *q);
 /* NOSPACE: nothing was queued. */
 int command_push(struct command_queue *q, const struct command *c, const void *payload);
+/* The same by who pops, and need not be told: the descriptor stays as it is. */
+int command_push_own(struct command_queue *q, const struct command *c, const void *payload);
 /* Clears the descriptor; returns how many commands wait. */
 uint32_t command_heard(struct command_queue *q);
 /* Takes the oldest; payload has room for POST_BYTES_MAX. False: none. */
 bool command_pop(struct command_queue *q, struct command *c, void *payload);
-bool command_waiting(struct command_queue *q);
+uint32_t command_waiting(struct command_queue *q);
 /* Makes the descriptor readable without a command. Any thread. */
 void command_nudge(struct command_queue *q);
 void command_close(struct command_queue *q); /* NULL is allowed */

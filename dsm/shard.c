@@ -223,6 +223,8 @@ void shard_close(struct shard *s)
 
 int shard_command(struct shard *s, const struct command *c, const void *payload)
 {
+	if (shard_is_mine(s)) /* of a callback: this round carries it out */
+		return command_push_own(s->commands, c, payload);
 	return command_push(s->commands, c, payload);
 }
 

@@ -141,6 +141,8 @@ bool shard_present(const struct shard *s, struct member_id member);
 /* Before the thread starts: a thread that cannot hear would not hear its end either. */
 int shard_watch(struct shard *s, struct err *e);
 void *shard_thread(void *shard);
+/* Is the caller the shard's thread? */
+bool shard_is_mine(const struct shard *s);
 /* One step of the core with s->event, and its effects. Not after the end. */
 void shard_step(struct shard *s);
 void shard_stats(struct shard *s, struct dsm_stats *out);

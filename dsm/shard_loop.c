@@ -30,7 +30,7 @@ enum {
 	FAULT_BATCHES = 4,    /* a round */
 	MESSAGE_BUDGET = 256, /* a round */
 
-	LOOKS = 8,	 /* for messages, before a look for anything else */
+	LOOKS = 8,	  /* for messages, before a look for anything else */
 	SPIN_NS = 50000,  /* awake without anything to do */
 	AWAY_NS = 100000, /* so long does no system call take: another thread ran */
 	SLEEPY_NS = 10000000,
@@ -361,9 +361,8 @@ static void command(struct shard *s, const struct command *c)
 
 /* Those that waited at the start: a callback that posts to itself does not keep the round from
  * ending. */
-static void commands(struct shard *s)
+static void commands(struct shard *s, uint32_t n)
 {
-	uint32_t n = command_heard(s->commands);
 	struct command c;
 
 	while (n-- && command_pop(s->commands, &c, s->post))
@@ -397,7 +396,9 @@ static void shard_round(struct shard *s)
 	if (ready & READY_TIMER)
 		timer(s);
 	if (ready & READY_COMMANDS)
-		commands(s);
+		commands(s, command_heard(s->commands));
+	else if (command_waiting(s->commands))
+		commands(s, command_waiting(s->commands)); /* of a callback in this round */
 	map_on(s);
 	s->transport_ops->flush(s->transport);
 	if (s->timing.fresh_n)
@@ -423,15 +424,23 @@ static void ask_to_go_first(void)
 	syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
+static _Thread_local const struct shard *mine;
+
+bool shard_is_mine(const struct shard *s)
+{
+	return mine == s;
+}
+
 void *shard_thread(void *shard)
 {
 	struct shard *s = shard;
 
 	pthread_setname_np(pthread_self(), "dsm");
 	ask_to_go_first();
+	mine = s;
 	while (!atomic_load(&s->stop))
 		shard_round(s);
-	commands(s);
+	commands(s, command_heard(s->commands));
 	s->transport_ops->flush(s->transport);
 	return NULL;
 }

@@ -13,9 +13,9 @@
  * never used again. T4  A PING is sent when nothing else was sent to a member for silence_ms / 6;
  * pings are not handed up. T5  Before the first message the hello (proto/hello.h) has succeeded;
  * nobody else's bytes reach the core. A failed hello on a connection from outside is closed and
- * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll or look. T7
- * A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST, when all
- * that was sent before has arrived and the other side has ended it too, or is lost.
+ * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll or
+ * look. T7 A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST,
+ * when all that was sent before has arrived and the other side has ended it too, or is lost.
  *
  * Threads: one thread at a time; open, address and connect may run on another one before the
  * shard's thread starts.
