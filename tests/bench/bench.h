@@ -82,5 +82,7 @@ extern const struct bench benches[]; /* the last one has no name */
 
 /* Runs it and prints the result. 0; 1: failed; 77: cannot run here. Both said why on stderr. */
 int bench_run(const struct bench *b, const struct bench_options *o);
+/* The parts alone, and what a space costs that nobody uses. */
+int bench_floor(const struct bench_options *o);
 
 #endif

@@ -16,6 +16,8 @@ static void usage(FILE *to)
 	      "the result; a run\n"
 	      "that something else disturbed is not quiet and does not count.\n\n",
 	      to);
+	fprintf(to, "  %-12s %s\n", "floor",
+		"the parts alone; memory a page, threads, time of a sleeping member");
 	for (const struct bench *b = benches; b->name; b++)
 		fprintf(to, "  %-12s %s\n", b->name, b->text);
 	fputs("\n  --members N  processes, at least what the bench wants\n"
@@ -99,6 +101,10 @@ static int run_named(const char *name, const struct bench_options *o)
 {
 	const struct bench *b = find(name);
 
+	if (!strcmp(name, "floor"))
+		return bench_floor(o);
+	if (!strcmp(name, "all"))
+		return run_all(o);
 	if (!b) {
 		fprintf(stderr, "cellbench: there is no bench '%s'; see cellbench --help\n", name);
 		return 2;
@@ -120,6 +126,6 @@ int main(int argc, char **argv)
 		rc = 2;
 	}
 	for (int i = optind; i < argc && !rc; i++)
-		rc = strcmp(argv[i], "all") ? run_named(argv[i], &o) : run_all(&o);
+		rc = run_named(argv[i], &o);
 	return rc;
 }
