@@ -118,6 +118,16 @@ static void hand_entry(struct dsm_core *core, uint32_t page)
 	hand(core, m);
 }
 
+/* A request that waited here, of ours perhaps: then others take part in it from now on. */
+static void hand_request(struct dsm_core *core, const struct dsm_msg *m)
+{
+	struct dsm_txn *t = dsm_txn_of(core, (uint32_t)m->page.v);
+
+	if (dsm_is_self(core, m->requester) && t)
+		t->remote = true;
+	hand(core, *m);
+}
+
 /* The next message of the page at hand; false: that page is done. */
 static bool hand_page(struct dsm_core *core)
 {
@@ -133,7 +143,7 @@ static bool hand_page(struct dsm_core *core)
 	if (!dsm_home_unqueue(core, page, &m))
 		return false;
 	if (!DSM_BUG(handover_loses_queue))
-		hand(core, m);
+		hand_request(core, &m);
 	return true;
 }
 

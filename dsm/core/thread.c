@@ -122,9 +122,10 @@ static void came_back(struct dsm_thread *t)
 {
 	bool stuck = t->unwritten && !t->shared;
 	uint8_t most = stuck ? ROUNDS_MAX : ROUNDS_DOUBT;
+	uint8_t more = t->rounds + (stuck ? 2 : 1);
 
 	if (t->rounds < most)
-		t->rounds += stuck ? 2 : 1;
+		t->rounds = more < most ? more : most;
 	t->unwritten = t->shared = false;
 }
 

@@ -207,7 +207,9 @@ static uint64_t wait_bound(const struct world *w)
 	const uint64_t keep = 4 * patience + 2 * late + t->acquire_us * (uint64_t)1000;
 	const uint64_t turn = t->set_pages * (6 * hop + t->timer_delay + patience) + keep + 100000;
 	const uint64_t rounds = 3 + late / patience;
-	const uint64_t others = (uint64_t)w->options->members * (t->threads + t->devices);
+	const uint64_t strangers = t->storm_gap ? t->strangers : 0;
+	const uint64_t others =
+		(uint64_t)w->options->members * (t->threads + t->devices + strangers);
 	const uint64_t loss = w->doomed ? 2 * w->silence : 0;
 	return rounds * (1 + others) * turn + loss;
 }

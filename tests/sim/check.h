@@ -15,7 +15,8 @@
  * stays for the time promised. I10  Home serves the requests of others for a page in the order they
  * came. I11  Who has left is silent and has nothing. I12  What no rule allows is refused
  * (hostile.c). I13  Counters say what happened (count.c). I14  Nothing is done for nothing: no
- * timer twice, no zeros as data. M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
+ * timer twice, no zeros as data. I15  Threads that stall are known (stall.c). I16  What a core
+ * keeps fits together (audit.c). M2, M3, M5  of dsm/mem.h. A0  An assert of the core failed.
  */
 #ifndef CELLULAR_SIM_CHECK_H
 #define CELLULAR_SIM_CHECK_H

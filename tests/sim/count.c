@@ -123,12 +123,14 @@ static void count_unmap(struct world *w, unsigned m, uint16_t page, const struct
 	struct member *mb = &w->members[m];
 	const struct dsm_effect *next = neighbour(mb, 1);
 	const bool discarded = mb->cause.discard == page;
-	mb->counts.discarded += discarded;
-	if (is_send(next, PAGE_ACK, fx->page))
+	if (is_send(next, PAGE_ACK, fx->page)) {
 		mb->counts.invalidated++;
-	else if (is_send(next, PAGE_GRANT, fx->page))
 		return;
-	else if (is_send(next, PAGE_PUT, fx->page) || is_send(next, PAGE_DROP, fx->page))
+	}
+	if (is_send(next, PAGE_GRANT, fx->page))
+		return;
+	mb->counts.discarded += discarded;
+	if (is_send(next, PAGE_PUT, fx->page) || is_send(next, PAGE_DROP, fx->page))
 		mb->counts.evicted++;
 	else if (!discarded) /* a copy of home's own: the DROP is not sent */
 		drop_to_self(w, m, fx->page);

@@ -7,6 +7,7 @@
 #include "tests/sim/legal.h"
 #include "tests/sim/say.h"
 #include "tests/sim/loss.h"
+#include "tests/sim/stall.h"
 #include "tests/sim/world.h"
 
 static void touch(struct member *mb, uint16_t page)
@@ -303,7 +304,9 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 	event->proofs = mb->proofs;
 	memcpy(event->proof, mb->proof, sizeof(event->proof));
 	mb->proofs = 0;
+	stall_before(w, m, event);
 	dsm_step(mb->core, event, mb->fx);
+	stall_after(w, m);
 	digest(w, m, event);
 	if (mb->fx->n > DSM_EFFECTS_MAX)
 		world_fail(w, "I7", -1, "m%u: %u effects in one step", m, mb->fx->n);

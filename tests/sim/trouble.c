@@ -141,6 +141,8 @@ void trouble_hint(struct world *w, const struct clock_event *event)
 		.type = DSM_EV_FAULT,
 		.fault = {.page = {w->space_page[event->page]}, .write = event->write},
 	};
+	if (w->tuning.strangers)
+		ev.fault.thread = 2000 + rng_below(&w->enemy, w->tuning.strangers);
 	if (event->index)
 		evict(w, event->member, event->page);
 	else

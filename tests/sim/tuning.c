@@ -18,6 +18,7 @@ static void draw_load(struct tuning *t, const struct options *o, struct rng *r)
 	t->set_pages = (unsigned)rng_pick(r, 2, 3, 4, THREAD_SET_MAX);
 	t->think = rng_pick(r, 1, 5, 20, 100) * US;
 	t->storm_gap = rng_pick(r, 0, 0, 200, 2000) * US * (1 + o->members / 4);
+	t->strangers = (unsigned)rng_pick(r, 0, 0, 20, 100);
 	t->device_gap = rng_pick(r, 20, 100, 1000) * US;
 	t->device_use = rng_pick(r, 1, 30, 300) * US;
 }

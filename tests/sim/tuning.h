@@ -24,6 +24,7 @@ struct tuning {
 	unsigned set_pages;  /* ... at most so many */
 	uint64_t think;	     /* ns, most between two instructions */
 	uint64_t storm_gap;  /* ns between two storms of fault messages; 0: none */
+	unsigned strangers;  /* threads whose faults those may be; 0: nobody's */
 	uint64_t device_gap; /* ns, most between two acquires */
 	uint64_t device_use; /* ns, most an acquire is held */
 	/* network */

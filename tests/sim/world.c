@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/audit.h"
 #include "tests/sim/forge.h"
 #include "tests/sim/hostile.h"
 #include "tests/sim/loss.h"
@@ -223,16 +224,19 @@ static void stop_load(struct world *w)
 	w->events = 0;
 }
 
-static void check_counts(struct world *w)
+static void check_inside(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members && !w->doomed; m++)
-		count_check(w, m);
+		if (!w->members[m].ended) {
+			count_check(w, m);
+			audit_rest(w, m);
+		}
 }
 
 static void end_rest(struct world *w)
 {
 	check_rest(w);
-	check_counts(w);
+	check_inside(w);
 	w->rests++;
 	if (w->doomed || w->rests >= w->tuning.rests)
 		w->done = true;
@@ -249,6 +253,8 @@ bool world_turn(struct world *w)
 		w->now = ev.time;
 		w->events++;
 		dispatch(w, &ev);
+		if (ev.kind != CLOCK_THREAD) /* gives cores nothing */
+			audit_step(w, ev.member);
 	} else {
 		stop_load(w);
 		end_rest(w);

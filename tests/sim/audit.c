@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/audit.h"
+
+#include <inttypes.h>
+
+#include "dsm/core/internal.h"
+#include "tests/sim/world.h"
+
+enum { WINDOWS_MAX = 12, ROUNDS_MAX = 64, US = 1000 };
+
+static bool is_here(const struct dsm_core *core, const struct dsm_collection *c, unsigned i)
+{
+	const enum dsm_state state = core->holders[c->page[i]].state;
+	return c->write >> i & 1 ? state == DSM_M : state != DSM_I;
+}
+
+/* ---- R24, R25: what is put off ---- */
+
+/* Until when a page may be kept from others at most. */
+static uint64_t held_until(const struct dsm_core *core, uint32_t page)
+{
+	const uint32_t age = (uint32_t)(core->now / US) - core->holders[page].granted_us;
+	uint64_t until = core->now;
+	if (age < core->config.hold_us)
+		until += (uint64_t)(core->config.hold_us - age) * US;
+	for (int i = 0; i < COLLECTIONS_MAX; i++) {
+		const struct dsm_collection *c = &core->collection[i];
+		for (unsigned p = 0; p < c->prefix && c->state != COLLECTION_IDLE; p++)
+			if (c->page[p] == page && c->until > until)
+				until = c->until;
+	}
+	return until;
+}
+
+static void audit_deferred(struct world *w, unsigned m)
+{
+	const struct dsm_core *core = w->members[m].core;
+	for (uint32_t i = 0; i < core->deferred_count; i++) {
+		const struct dsm_deferred *d = &core->deferred[core->heap[i]];
+		const struct dsm_deferred *above = &core->deferred[core->heap[i ? (i - 1) / 2 : 0]];
+		const uint32_t page = (uint32_t)d->msg.page.v;
+		if (d->place != i || core->holders[page].deferred != core->heap[i] + 1)
+			world_fail(w, "I16", -1, "m%u loses a request it put off", m);
+		else if (above->deadline > d->deadline)
+			world_fail(w, "I16", -1, "m%u serves what it put off in the wrong order",
+				   m);
+		else if (d->deadline > held_until(core, page) + US) /* ages are whole us */
+			world_fail(w, "I16", world_page(w, d->msg.page),
+				   "m%u puts a request off for longer than it holds the page", m);
+	}
+}
+
+/* ---- R26 .. R28: collections ---- */
+
+/* The pages of a thread may still be held for the last window of another turn. */
+static uint64_t longest_window(const struct world *w, const struct dsm_core *core,
+			       const struct dsm_collection *c)
+{
+	const bool of_device = c < &core->collection[DSM_ACQUIRES_MAX];
+	const uint64_t own = c->window << c->tries;
+	const uint64_t last = of_device ? 0 : ROUNDS_MAX * tuning_patience(&w->tuning);
+	return own > last ? own : last;
+}
+
+/* The prefix ends where a page is missing, or has to leave first; the missing one was asked for. */
+static void audit_wanting(struct world *w, unsigned m, const struct dsm_collection *c)
+{
+	const struct dsm_core *core = w->members[m].core;
+	unsigned here = 0;
+	while (here < c->pages && is_here(core, c, here) &&
+	       (here < c->prefix || !core->holders[c->page[here]].deferred))
+		here++;
+	const struct dsm_holder *next = &core->holders[c->page[here < c->pages ? here : 0]];
+	if (here == c->pages || here != c->prefix)
+		world_fail(w, "I16", -1, "m%u holds %u pages of a set of %u, %u are here", m,
+			   c->prefix, c->pages, here);
+	else if (!is_here(core, c, here) && !next->txn && !next->backlog)
+		world_fail(w, "I16", -1, "m%u collects a page, and does not ask for it", m);
+	else if (!c->asked)
+		world_fail(w, "I16", -1, "m%u asks for all pages of a set once more", m);
+	else if (c->prefix && (!c->until || c->until > core->now + longest_window(w, core, c)))
+		world_fail(w, "I16", -1, "m%u holds a prefix for longer than its window", m);
+	else if (c->tries > WINDOWS_MAX)
+		world_fail(w, "I16", -1, "a window of m%u grows for ever", m);
+}
+
+static void audit_complete(struct world *w, unsigned m, const struct dsm_collection *c)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const bool of_device = c < &core->collection[DSM_ACQUIRES_MAX]; /* others grow */
+	if (c->until > core->now + c->last || (of_device && c->prefix != c->pages))
+		world_fail(w, "I16", -1, "m%u holds a set for longer than its last window", m);
+	for (unsigned i = 0; i < c->prefix && c->until > core->now; i++)
+		if (!is_here(core, c, i))
+			world_fail(w, "I16", -1, "m%u lost a page in its last window", m);
+}
+
+static void audit_collection(struct world *w, unsigned m, const struct dsm_collection *c)
+{
+	if (c->state == COLLECTION_WANTS)
+		audit_wanting(w, m, c);
+	else if (c->state == COLLECTION_COMPLETE)
+		audit_complete(w, m, c);
+}
+
+/* Of devices the lowest places are in use. */
+static void audit_collections(struct world *w, unsigned m)
+{
+	const struct dsm_core *core = w->members[m].core;
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		audit_collection(w, m, &core->collection[i]);
+	for (unsigned i = 0; i < core->threads; i++)
+		audit_collection(w, m, &core->collection[DSM_ACQUIRES_MAX + i]);
+}
+
+void audit_step(struct world *w, unsigned m)
+{
+	const struct dsm_core *core = w->members[m].core;
+	if (core->ending || core->ended)
+		return;
+	audit_deferred(w, m);
+	if (!core->collections_dirty)
+		audit_collections(w, m);
+	if (core->self_count || core->walked)
+		world_fail(w, "I16", -1, "m%u leaves something undone", m);
+}
+
+/* ---- at rest ---- */
+
+static void left_behind(struct world *w, unsigned m, const char *what, uint64_t n)
+{
+	if (n)
+		world_fail(w, "I16", -1, "m%u left %s behind: %" PRIu64, m, what, n);
+}
+
+/* Entries of a pool that are neither free nor were never used. */
+static uint64_t waiting_lost(const struct dsm_core *core)
+{
+	uint64_t free = 0;
+	for (uint16_t i = core->waiting_free; i && free <= core->pool;
+	     i = core->waiting[i - 1].next)
+		free++;
+	return core->waiting_fresh - free;
+}
+
+static uint64_t heap_lost(const struct dsm_core *core)
+{
+	uint64_t lost = 0;
+	static bool seen[DSM_MEMBERS_MAX * DSM_TXN_MAX];
+	for (uint32_t i = 0; i < core->pool; i++)
+		seen[i] = false;
+	for (uint32_t i = 0; i < core->pool; i++) {
+		lost += core->heap[i] >= core->pool || seen[core->heap[i]];
+		if (core->heap[i] < core->pool)
+			seen[core->heap[i]] = true;
+	}
+	return lost;
+}
+
+static uint64_t transactions_lost(const struct dsm_core *core)
+{
+	uint64_t free = 0;
+	for (unsigned i = 0; i < core->txn_free_count && i < DSM_TXN_MAX; i++)
+		free |= (uint64_t)1 << core->txn_free[i];
+	return (uint64_t)(DSM_TXN_MAX - __builtin_popcountll(free));
+}
+
+/* A chunk's counters, and what a home that went has left. */
+static void audit_chunk(struct world *w, unsigned m, uint16_t page)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const uint64_t chunk = w->space_page[page] / DSM_CHUNK_PAGES;
+	const struct dsm_chunk *c = &core->chunks[chunk];
+	const uint64_t end = (chunk + 1) * DSM_CHUNK_PAGES;
+	uint64_t used = 0;
+	for (uint64_t p = chunk * DSM_CHUNK_PAGES; p < end && p < core->config.pages; p++)
+		used += core->homes[p].used;
+	if (c->entries != used || (used && !world_is_home(w, m, page)))
+		world_fail(w, "I16", page, "m%u counts %u entries, %" PRIu64 " are used", m,
+			   c->entries, used);
+	left_behind(w, m, "transactions of a chunk", c->busy);
+	left_behind(w, m, "requests of a chunk", c->waiting);
+	if (c->state != CHUNK_SETTLED)
+		world_fail(w, "I16", page, "m%u leaves a home in state %u", m, c->state);
+	if (core->homes[w->space_page[page]].version && !world_is_home(w, m, page))
+		world_fail(w, "I16", page, "m%u leaves an entry where home was", m);
+}
+
+static void audit_page(struct world *w, unsigned m, uint16_t page)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const struct dsm_holder *h = &core->holders[w->space_page[page]];
+	const struct dsm_home *e = &core->homes[w->space_page[page]];
+	left_behind(w, m, "a mark of a page", h->txn | h->backlog | h->want_write | h->deferred);
+	left_behind(w, m, "a queue", e->head | e->tail | e->queued);
+}
+
+void audit_rest(struct world *w, unsigned m)
+{
+	const struct dsm_core *core = w->members[m].core;
+	uint64_t waits = 0, serving = 0;
+	for (unsigned i = 0; i < w->options->members; i++) {
+		waits += core->waits[i];
+		serving += core->serving[i];
+	}
+	left_behind(w, m, "requests that wait", waits + waiting_lost(core));
+	left_behind(w, m, "transactions that it serves", serving);
+	left_behind(w, m, "requests it put off", core->deferred_count + heap_lost(core));
+	left_behind(w, m, "transactions of its own", transactions_lost(core));
+	left_behind(w, m, "a backlog", core->backlog_head | core->backlog_tail);
+	left_behind(w, m, "homes in line",
+		    core->moving.head | core->moving.tail | core->opening.head |
+			    core->opening.tail | core->opening_at | core->handover.active);
+	if (!(w->left & member_bit(m)))
+		left_behind(w, m, "members that leave",
+			    core->unanswered | core->leaving | core->unheard);
+	for (unsigned p = 0; p < w->options->pages && !w->failure.set; p++) {
+		audit_page(w, m, (uint16_t)p);
+		audit_chunk(w, m, (uint16_t)p);
+	}
+}
