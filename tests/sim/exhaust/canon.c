@@ -405,9 +405,7 @@ static void transactions(const struct exhaust *x, struct exhaust_member *m)
 	}
 	memcpy(m->core.txn, txn, x->pages * sizeof(txn[0]));
 	memcpy(m->slot, slot, x->pages * sizeof(slot[0]));
-	uint8_t n = 0;
-	for (int i = DSM_TXN_MAX - 1; i >= (int)x->pages; i--)
-		m->core.txn_free[n++] = (uint8_t)i;
+	uint8_t n = (uint8_t)(DSM_TXN_MAX - x->pages); /* below them, the others: as ever */
 	for (int i = (int)x->pages - 1; i >= 0; i--)
 		if (!used[i])
 			m->core.txn_free[n++] = (uint8_t)i;
@@ -502,7 +500,7 @@ static void ids_of_homes(const struct exhaust *x, struct exhaust_member *m, stru
 static void numbers(const struct exhaust *x, struct exhaust_image *i)
 {
 	struct ids ids;
-	memset(&ids, 0, sizeof(ids));
+	memset(ids.n, 0, sizeof(ids.n));
 	for (unsigned m = 0; m < x->members; m++)
 		for (unsigned p = 0; p < x->pages; p++)
 			if (i->member[m].holder[p].txn)

@@ -64,6 +64,7 @@ void model_open(struct exhaust *x, const struct options *options, struct world *
 		memcpy(born[m], w->members[m].core_memory, w->members[m].core_bytes);
 	}
 	symmetries_find(x);
+	pack_open(x);
 }
 
 void model_close(struct exhaust *x)
@@ -193,6 +194,11 @@ static void install_member(struct exhaust *x, unsigned m, const struct exhaust_m
 	mb->ended = from->ended;
 	mb->fx->n = 0;
 	x->now[m] = from->now;
+}
+
+/* That a member is dead, or has ended. */
+static void install_end(struct exhaust *x, unsigned m, const struct exhaust_member *from)
+{
 	if (from->dead) {
 		x->w->dead |= member_bit(m);
 		x->w->suspects |= member_bit(m);
@@ -200,7 +206,6 @@ static void install_member(struct exhaust *x, unsigned m, const struct exhaust_m
 	}
 	if (from->ended)
 		x->w->ended |= member_bit(m);
-	install_rights(x, m, from);
 }
 
 static void install_letters(struct exhaust *x, const struct exhaust_image *image, unsigned from,
@@ -253,14 +258,135 @@ void model_install(struct exhaust *x, const struct exhaust_image *image)
 	w->oracle.writes = 0;
 	for (unsigned p = 0; p < x->pages; p++)
 		install_page(x, p, &image->page[p]);
-	for (unsigned m = 0; m < x->members; m++)
+	for (unsigned m = 0; m < x->members; m++) {
 		install_member(x, m, &image->member[m]);
+		install_end(x, m, &image->member[m]);
+		install_rights(x, m, &image->member[m]);
+	}
 	for (unsigned from = 0; from < x->members; from++)
 		for (unsigned to = 0; to < x->members; to++)
 			install_letters(x, image, from, to);
 	if (w->doomed && x->options->moves)
 		install_loose(x);
 	clock_clear(&w->clock);
+}
+
+/* ---- there and back ----
+ *
+ * A move changes the member that makes it, the links that it is an end of, and what the world
+ * counts. Only that is put back. */
+
+static void mark_link(struct exhaust *x, unsigned from, unsigned to)
+{
+	const struct link *link = links_at(&x->w->links, from, to);
+	x->mark.link[from][to] = *link;
+	for (uint32_t i = 0; i < link->n; i++)
+		x->mark.letter[from][to][i] = link->ring[(link->head + i) & (link->room - 1)];
+}
+
+static void link_back(struct exhaust *x, unsigned from, unsigned to)
+{
+	struct link *link = links_at(&x->w->links, from, to);
+	const struct link *was = &x->mark.link[from][to];
+	link->head = 0;
+	link->n = was->n;
+	link->last = was->last;
+	if (link->n)
+		memcpy(link->ring, x->mark.letter[from][to], link->n * sizeof(struct letter));
+}
+
+static void mark_page(struct exhaust *x, unsigned p)
+{
+	x->mark.book[p] = x->w->books[p];
+	memcpy(x->mark.book_letters[p], x->w->books[p].letters, x->members * sizeof(uint16_t));
+	x->mark.last_write[p] = x->w->oracle.value[p];
+}
+
+static void page_back(struct exhaust *x, unsigned p)
+{
+	x->w->books[p] = x->mark.book[p];
+	memcpy(x->w->books[p].letters, x->mark.book_letters[p], x->members * sizeof(uint16_t));
+	x->w->oracle.value[p] = x->mark.last_write[p];
+}
+
+static void mark_all(struct exhaust *x)
+{
+	struct mark *mark = &x->mark;
+	mark->writes = x->w->oracle.writes;
+	mark->dead = x->w->dead;
+	mark->ended = x->w->ended;
+	mark->suspects = x->w->suspects;
+	mark->doomed = x->w->doomed;
+	for (unsigned p = 0; p < x->pages; p++)
+		mark_page(x, p);
+	for (unsigned from = 0; from < x->members; from++)
+		for (unsigned to = 0; to < x->members; to++)
+			mark_link(x, from, to);
+}
+
+void model_stay(struct exhaust *x, const struct exhaust_image *image)
+{
+	model_install(x, image);
+	mark_all(x);
+}
+
+void model_back(struct exhaust *x, const struct exhaust_image *image, unsigned member)
+{
+	struct world *w = x->w;
+	w->failure.set = false;
+	w->now = EXHAUST_NOW;
+	w->links.last = 0;
+	w->oracle.writes = x->mark.writes;
+	w->dead = x->mark.dead;
+	w->ended = x->mark.ended;
+	w->suspects = x->mark.suspects;
+	w->doomed = x->mark.doomed;
+	for (unsigned p = 0; p < x->pages; p++)
+		page_back(x, p);
+	install_member(x, member, &image->member[member]);
+	for (unsigned m = 0; m < x->members; m++) {
+		link_back(x, m, member);
+		link_back(x, member, m);
+	}
+}
+
+static bool same_links(const struct exhaust *x, const struct mark *a, const struct mark *b)
+{
+	for (unsigned from = 0; from < x->members; from++)
+		for (unsigned to = 0; to < x->members; to++)
+			for (uint32_t i = 0; i < a->link[from][to].n; i++)
+				if (b->link[from][to].n != a->link[from][to].n ||
+				    a->letter[from][to][i].loose != b->letter[from][to][i].loose)
+					return false;
+	return true;
+}
+
+static bool same_marks(const struct exhaust *x, const struct mark *a, const struct mark *b)
+{
+	return !memcmp(a->book, b->book, x->pages * sizeof(a->book[0])) &&
+	       !memcmp(a->book_letters, b->book_letters, sizeof(a->book_letters)) &&
+	       !memcmp(a->last_write, b->last_write, sizeof(a->last_write)) &&
+	       a->writes == b->writes && a->dead == b->dead && a->ended == b->ended &&
+	       a->suspects == b->suspects && a->doomed == b->doomed && same_links(x, a, b);
+}
+
+bool model_is_back(struct exhaust *x, struct exhaust_image *image)
+{
+	static struct exhaust_image now;
+	static struct mark was;
+	static struct packed a, b;
+	if (!a.part[0]) {
+		packed_init(&a);
+		packed_init(&b);
+	}
+	was = x->mark;
+	mark_all(x);
+	model_capture(x, &now);
+	pack(x, &now, &a);
+	pack(x, image, &b);
+	const bool same = same_marks(x, &was, &x->mark) && !packed_compare(&a, &b);
+	x->mark = was;
+	return same;
 }
 
 /* ---- what images may not lack ---- */

@@ -112,6 +112,24 @@ struct packed {
 	uint8_t *part[PACK_PARTS_MAX];
 };
 
+/* Bytes of a struct dsm_core. */
+struct span {
+	size_t from, to;
+};
+
+/* The rack at one time, but for its members. */
+struct mark {
+	struct book book[EXHAUST_PAGES_MAX];
+	uint16_t book_letters[EXHAUST_PAGES_MAX][EXHAUST_MEMBERS_MAX];
+	struct letter letter[EXHAUST_MEMBERS_MAX][EXHAUST_MEMBERS_MAX][EXHAUST_LETTERS_MAX];
+	struct link link[EXHAUST_MEMBERS_MAX][EXHAUST_MEMBERS_MAX];
+	uint64_t last_write[EXHAUST_PAGES_MAX], writes;
+	dsm_set dead, ended, suspects;
+	bool doomed;
+};
+
+enum { SPANS_MAX = 16 };
+
 struct exhaust {
 	const struct options *options;
 	struct world *w;
@@ -122,7 +140,10 @@ struct exhaust {
 	/* renamings; the first changes nothing */
 	struct symmetry symmetry[EXHAUST_SYMMETRIES_MAX];
 	unsigned symmetries;
-	struct packed candidate; /* of canonicalise */
+	struct packed candidate;     /* of canonicalise */
+	struct span span[SPANS_MAX]; /* of a core, that images hold */
+	unsigned spans;
+	struct mark mark;
 };
 
 /* ---- model.c ---- */
@@ -132,6 +153,11 @@ void model_open(struct exhaust *x, const struct options *options, struct world *
 void model_close(struct exhaust *x);
 void model_capture(const struct exhaust *x, struct exhaust_image *out);
 void model_install(struct exhaust *x, const struct exhaust_image *image);
+/* Sets an image up to come back to it; back there, after one move of `member`. */
+void model_stay(struct exhaust *x, const struct exhaust_image *image);
+void model_back(struct exhaust *x, const struct exhaust_image *image, unsigned member);
+/* Was everything put back? */
+bool model_is_back(struct exhaust *x, struct exhaust_image *image);
 /* Does memory of the cores that no image holds differ from a new core's? Then images lack
  * something. */
 bool model_leaks(const struct exhaust *x);
@@ -168,9 +194,11 @@ void packed_init(struct packed *p);
 void packed_free(struct packed *p);
 int packed_compare(const struct packed *a, const struct packed *b);
 
-/* Copies the parts of a core that an image holds. */
+/* What an image holds of a core. */
+void pack_open(struct exhaust *x);
+/* Copies it. */
 void pack_core(const struct exhaust *x, struct dsm_core *to, const struct dsm_core *from);
-/* Zeroes them, that a comparison with zeros finds the rest. */
+/* Zeroes it, that a comparison with zeros finds the rest. */
 void pack_core_blank(const struct exhaust *x, struct dsm_core *core);
 /* Clears paddings of the image. */
 void pack(const struct exhaust *x, struct exhaust_image *image, struct packed *out);

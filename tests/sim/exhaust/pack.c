@@ -16,72 +16,63 @@
 
 /* ---- the parts of a core ---- */
 
-struct span {
-	size_t from, to;
-};
-
 #define SPAN_OF(first, after)                                                                      \
 	{                                                                                          \
 		offsetof(struct dsm_core, first), offsetof(struct dsm_core, after)                 \
 	}
+#define FIELD_END(field)                                                                           \
+	(offsetof(struct dsm_core, field) + sizeof(((struct dsm_core *)NULL)->field))
+/* Entries from `first` on of an array. */
+#define ENTRIES_FROM(array, first)                                                                 \
+	{                                                                                          \
+		offsetof(struct dsm_core, array) +                                                 \
+			(first) * sizeof(((struct dsm_core *)NULL)->array[0]),                     \
+			FIELD_END(array)                                                           \
+	}
 
-enum { LEFT_OUT = 6 };
-
-/* In the order of struct dsm_core. */
-static void left_out(const struct exhaust *x, struct span out[LEFT_OUT])
+void pack_open(struct exhaust *x)
 {
-	const struct span spans[LEFT_OUT] = {
+	/* Left out of images, in the order of struct dsm_core. */
+	const struct span out[] = {
 		/* constant; counters, which nothing reads; the step under way; no journal */
 		SPAN_OF(config, now),
 		/* empty between two steps */
 		SPAN_OF(self_queue, self_first),
-		/* canonical states use as many as there are pages */
-		{offsetof(struct dsm_core, txn) + x->pages * sizeof(struct dsm_txn),
-		 offsetof(struct dsm_core, txn_free)},
+		/* canonical states use as many as there are pages; the others stay at the bottom of
+		 * the stack of free ones */
+		ENTRIES_FROM(txn, x->pages),
+		{offsetof(struct dsm_core, txn_free), FIELD_END(txn_free) - x->pages},
 		/* one device a member; threads do not say who they are */
-		{offsetof(struct dsm_core, collection) + sizeof(struct dsm_collection),
-		 offsetof(struct dsm_core, collections_dirty)},
-		{offsetof(struct dsm_core, token) + sizeof(uint32_t),
-		 offsetof(struct dsm_core, threads)},
+		ENTRIES_FROM(collection, 1),
+		ENTRIES_FROM(token, 1),
+		SPAN_OF(thread, threads),
+		/* there are not so many members */
+		ENTRIES_FROM(heir, x->members),
+		ENTRIES_FROM(serving, x->members),
+		ENTRIES_FROM(waits, x->members),
 		/* addresses; what they point to is copied by itself */
 		{offsetof(struct dsm_core, waiting), sizeof(struct dsm_core)},
 	};
-	memcpy(out, spans, sizeof(spans));
-}
-
-typedef void span_fn(void *to, const void *from, size_t n);
-
-static void copy_span(void *to, const void *from, size_t n)
-{
-	memcpy(to, from, n);
-}
-
-static void blank_span(void *to, const void *from, size_t n)
-{
-	(void)from;
-	memset(to, 0, n);
-}
-
-static void each_span(const struct exhaust *x, void *to, const void *from, span_fn *fn)
-{
-	struct span out[LEFT_OUT];
 	size_t at = 0;
-	left_out(x, out);
-	for (unsigned i = 0; i < LEFT_OUT; i++) {
+	x->spans = 0;
+	for (unsigned i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
 		if (out[i].from > at)
-			fn((uint8_t *)to + at, (const uint8_t *)from + at, out[i].from - at);
+			x->span[x->spans++] = (struct span){at, out[i].from};
 		at = out[i].to;
 	}
 }
 
 void pack_core(const struct exhaust *x, struct dsm_core *to, const struct dsm_core *from)
 {
-	each_span(x, to, from, copy_span);
+	for (unsigned i = 0; i < x->spans; i++)
+		memcpy((uint8_t *)to + x->span[i].from, (const uint8_t *)from + x->span[i].from,
+		       x->span[i].to - x->span[i].from);
 }
 
 void pack_core_blank(const struct exhaust *x, struct dsm_core *core)
 {
-	each_span(x, core, core, blank_span);
+	for (unsigned i = 0; i < x->spans; i++)
+		memset((uint8_t *)core + x->span[i].from, 0, x->span[i].to - x->span[i].from);
 	core->stats = (struct dsm_core_stats){0};
 	core->out = NULL;
 	memset(core->self_queue, 0, sizeof(core->self_queue));
@@ -106,14 +97,17 @@ static void bytes(struct cursor *c, void *field, size_t n)
 
 static void core_bytes(const struct exhaust *x, struct cursor *c, struct dsm_core *core)
 {
-	struct span out[LEFT_OUT];
-	size_t at = 0;
-	left_out(x, out);
-	for (unsigned i = 0; i < LEFT_OUT; i++) {
-		if (out[i].from > at)
-			bytes(c, (uint8_t *)core + at, out[i].from - at);
-		at = out[i].to;
-	}
+	for (unsigned i = 0; i < x->spans; i++)
+		bytes(c, (uint8_t *)core + x->span[i].from, x->span[i].to - x->span[i].from);
+}
+
+/* Those there are. */
+static void proof_bytes(struct cursor *c, struct exhaust_member *m)
+{
+	bytes(c, &m->proofs, sizeof(m->proofs));
+	bytes(c, m->proof, m->proofs * sizeof(m->proof[0]));
+	if (!c->out)
+		memset(m->proof + m->proofs, 0, (DSM_PROOFS_MAX - m->proofs) * sizeof(m->proof[0]));
 }
 
 static void member_bytes(const struct exhaust *x, struct cursor *c, struct exhaust_member *m)
@@ -132,8 +126,7 @@ static void member_bytes(const struct exhaust *x, struct cursor *c, struct exhau
 		bytes(c, &m->device, sizeof(m->device));
 	bytes(c, &m->deadline, sizeof(m->deadline));
 	bytes(c, m->need, pages);
-	bytes(c, m->proof, sizeof(m->proof));
-	bytes(c, &m->proofs, sizeof(m->proofs));
+	proof_bytes(c, m);
 	bytes(c, &m->dead, sizeof(m->dead));
 	bytes(c, &m->ended, sizeof(m->ended));
 }
@@ -161,8 +154,11 @@ static void letters_bytes(const struct exhaust *x, struct cursor *c, struct exha
 	for (unsigned to = 0; to < x->members; to++) {
 		bytes(c, &i->letters[from][to], 1);
 		for (unsigned n = 0; n < i->letters[from][to]; n++) {
-			CLEAR_PADDING(&i->letter[from][to][n]);
-			bytes(c, &i->letter[from][to][n], sizeof(struct letter));
+			struct letter *l = &i->letter[from][to][n];
+			CLEAR_PADDING(&l->msg);
+			bytes(c, &l->msg, sizeof(l->msg));
+			bytes(c, &l->data,
+			      sizeof(l->data)); /* no time, and link_send does the rest */
 		}
 	}
 }

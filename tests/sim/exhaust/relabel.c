@@ -276,29 +276,157 @@ static unsigned find_anchor(const struct exhaust *x, const struct exhaust_image 
 	return newest ? newest->home - 1u : NO_ANCHOR;
 }
 
+/* ---- which of them are compared ----
+ *
+ * A signature is a number of a member, or of a page, that depends on the state and on no name. Only
+ * renamings are compared that bring signatures into the least order: which forms those lead to does
+ * not depend on names either. Mostly that is one. A signature that says little costs time, no more;
+ * one that depends on a name is found by check_reductions. */
+
+struct signatures {
+	uint64_t member[EXHAUST_MEMBERS_MAX], page[EXHAUST_PAGES_MAX];
+};
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 32;
+}
+
+/* A member and a page. */
+static uint64_t sign_holder(const struct exhaust_member *m, unsigned p)
+{
+	const struct dsm_holder *h = &m->holder[p];
+	const struct frame *f = &m->frame[p];
+	uint64_t sign =
+		mix(h->granted_us, (uint64_t)h->version << 32 | (uint64_t)h->state << 8 |
+					   (uint64_t)h->zero << 12 | (uint64_t)h->want_write << 13 |
+					   (uint64_t)h->backlog << 14 |
+					   (uint64_t)(h->deferred != 0) << 15 | m->need[p]);
+	sign = mix(sign, f->value << 8 | f->came << 12 | (uint64_t)f->present |
+				 (uint64_t)f->asked_for << 2 | (uint64_t)f->given_back << 3 |
+				 (uint64_t)f->watched << 4);
+	if (h->txn) {
+		const struct dsm_txn *t = &m->core.txn[h->txn - 1];
+		sign = mix(sign, (uint64_t)t->state | (uint64_t)t->type << 8 |
+					 (uint64_t)t->flags << 16 | (uint64_t)t->acks << 24 |
+					 (uint64_t)t->version << 32);
+	}
+	return sign;
+}
+
+/* What a home says of a member. */
+static uint64_t sign_entry(const struct dsm_home *e, unsigned m)
+{
+	return (uint64_t)(e->owner == m + 1) | (uint64_t)(e->requester == m + 1) << 1 |
+	       (e->sharers >> m & 1) << 2;
+}
+
+static uint64_t sign_letters(const struct exhaust_image *i, unsigned from, unsigned to)
+{
+	uint64_t sign = i->letters[from][to];
+	for (unsigned n = 0; n < i->letters[from][to]; n++)
+		sign = mix(sign, i->letter[from][to][n].msg.type);
+	return sign;
+}
+
+static void sign(const struct exhaust *x, const struct exhaust_image *i, struct signatures *out)
+{
+	*out = (struct signatures){0};
+	for (unsigned m = 0; m < x->members; m++) {
+		uint64_t all = 0;
+		for (unsigned p = 0; p < x->pages; p++) {
+			uint64_t cell = sign_holder(&i->member[m], p);
+			for (unsigned home = 0; home < x->members; home++)
+				cell += mix(7, sign_entry(&i->member[home].home[p], m));
+			out->page[p] += mix(1, cell);
+			all += mix(2, cell);
+		}
+		for (unsigned other = 0; other < x->members; other++)
+			all += mix(3, sign_letters(i, m, other)) +
+			       mix(4, sign_letters(i, other, m));
+		out->member[m] =
+			mix(all, (uint64_t)i->member[m].dead | (uint64_t)i->member[m].ended << 1);
+	}
+}
+
+/* The signatures in the order a renaming brings them into. */
+static void reorder(const struct exhaust *x, const struct symmetry *s, const struct signatures *in,
+		    struct signatures *out)
+{
+	for (unsigned m = 0; m < x->members; m++)
+		out->member[s->member[m]] = in->member[m];
+	for (unsigned p = 0; p < x->pages; p++)
+		out->page[s->page[p]] = in->page[p];
+}
+
+static int order(const struct exhaust *x, const struct signatures *a, const struct signatures *b)
+{
+	for (unsigned m = 0; m < x->members; m++)
+		if (a->member[m] != b->member[m])
+			return a->member[m] < b->member[m] ? -1 : 1;
+	for (unsigned p = 0; p < x->pages; p++)
+		if (a->page[p] != b->page[p])
+			return a->page[p] < b->page[p] ? -1 : 1;
+	return 0;
+}
+
+/* Those to be compared; how many. */
+static unsigned candidates(const struct exhaust *x, const struct exhaust_image *i,
+			   uint16_t out[EXHAUST_SYMMETRIES_MAX])
+{
+	const unsigned anchor = find_anchor(x, i);
+	struct signatures of, least, reordered;
+	unsigned n = 0;
+	if (x->symmetries > 1)
+		sign(x, i, &of);
+	for (unsigned k = 0; k < x->symmetries; k++) {
+		if (anchor != NO_ANCHOR && x->symmetry[k].member[anchor])
+			continue;
+		if (x->symmetries > 1) {
+			reorder(x, &x->symmetry[k], &of, &reordered);
+			const int sign = n ? order(x, &reordered, &least) : -1;
+			if (sign > 0)
+				continue;
+			if (sign < 0) {
+				least = reordered;
+				n = 0;
+			}
+		}
+		out[n++] = (uint16_t)k;
+	}
+	return n;
+}
+
+/* The form that renaming 0, which changes nothing, leads to, or another one. */
+static void form(struct exhaust *x, unsigned renaming, struct exhaust_image *base,
+		 struct packed *out)
+{
+	static struct exhaust_image renamed;
+	struct exhaust_image *i = renaming ? &renamed : base;
+	if (renaming)
+		relabel(x, &x->symmetry[renaming], base, &renamed);
+	canon_order(x, i);
+	pack(x, i, out);
+}
+
 void canonicalise(struct exhaust *x, struct packed *out, struct symmetry *by)
 {
-	static struct exhaust_image base, renamed;
+	static struct exhaust_image base;
+	uint16_t k[EXHAUST_SYMMETRIES_MAX];
 	model_capture(x, &base);
 	canon_base(x, &base);
-	const unsigned anchor = find_anchor(x, &base);
-	bool first = true;
-	for (unsigned i = 0; i < x->symmetries; i++) {
-		const struct symmetry *s = &x->symmetry[i];
-		struct packed *candidate = first ? out : &x->candidate;
-		if (anchor != NO_ANCHOR && s->member[anchor])
+	/* From the last on: number 0 changes the base itself. */
+	unsigned n = candidates(x, &base, k);
+	*by = x->symmetry[k[--n]];
+	form(x, k[n], &base, out);
+	while (n) {
+		form(x, k[--n], &base, &x->candidate);
+		if (packed_compare(&x->candidate, out) >= 0)
 			continue;
-		relabel(x, s, &base, &renamed);
-		canon_order(x, &renamed);
-		pack(x, &renamed, candidate);
-		if (!first && packed_compare(candidate, out) >= 0)
-			continue;
-		*by = *s;
-		if (!first) {
-			const struct packed swap = *out;
-			*out = x->candidate;
-			x->candidate = swap;
-		}
-		first = false;
+		*by = x->symmetry[k[n]];
+		const struct packed swap = *out;
+		*out = x->candidate;
+		x->candidate = swap;
 	}
 }

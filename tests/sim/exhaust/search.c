@@ -50,6 +50,14 @@ static void probe_move(struct search *s, const struct exhaust_image *raw,
 			   move_kinds[mv.kind].name, mv.member);
 }
 
+static void probe_back(struct search *s)
+{
+	model_back(&s->x, &s->here, s->made.move.member);
+	if (!model_is_back(&s->x, &s->here))
+		world_fail(s->x.w, "reduction", -1, "not all that %s of m%u did is put back",
+			   move_kinds[s->made.move.kind].name, s->made.move.member);
+}
+
 /* The rack as it is now, and the canonical form of it: both must go on alike. */
 static void probe(struct search *s, const struct symmetry *by)
 {
@@ -61,6 +69,9 @@ static void probe(struct search *s, const struct symmetry *by)
 		world_fail(s->x.w, "reduction", -1, "the core keeps something no image holds");
 	model_capture(&s->x, &raw);
 	const unsigned n_raw = moves_possible(&s->x, mv, &system);
+	probe_back(s);
+	if (s->x.w->failure.set)
+		return;
 	unpack(&s->x, &s->key, &canonical);
 	model_install(&s->x, &canonical);
 	const unsigned n = moves_possible(&s->x, mv, &system);
@@ -69,6 +80,7 @@ static void probe(struct search *s, const struct symmetry *by)
 			   "%u moves are possible in a state, %u in its canonical form", n_raw, n);
 	for (unsigned i = 0; i < n && !s->x.w->failure.set; i++)
 		probe_move(s, &raw, &canonical, &back, mv[i]);
+	s->astray = true;
 }
 
 static bool time_to_probe(const struct search *s)
@@ -82,6 +94,7 @@ static bool time_to_probe(const struct search *s)
 static void check_at_rest(struct search *s)
 {
 	s->rests++;
+	s->astray = true; /* the checks note what they saw */
 	check_rest(s->x.w);
 	for (unsigned m = 0; m < s->x.members && !s->x.w->dead; m++)
 		for (unsigned p = 0; p < s->x.pages; p++)
@@ -121,9 +134,20 @@ static void load(struct search *s, uint32_t state)
 {
 	store_get(&s->store, state, &s->key);
 	unpack(&s->x, &s->key, &s->here);
-	model_install(&s->x, &s->here);
+	model_stay(&s->x, &s->here);
 	s->made.parent = state;
 	s->making = false;
+	s->astray = false;
+}
+
+/* Where the rack was before a move of that member. */
+static void put_back(struct search *s, unsigned member)
+{
+	if (s->astray)
+		model_stay(&s->x, &s->here);
+	else
+		model_back(&s->x, &s->here, member);
+	s->astray = false;
 }
 
 static bool expand(struct search *s, uint32_t state)
@@ -139,7 +163,7 @@ static bool expand(struct search *s, uint32_t state)
 	if (s->x.w->failure.set)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
-		model_install(&s->x, &s->here);
+		put_back(s, s->made.move.member);
 		if (!make(s, mv[i]))
 			return false;
 	}

@@ -22,6 +22,7 @@ struct search {
 	struct packed key;
 	struct origin made; /* the transition that is being made */
 	bool making;	    /* ... else `made.parent` itself is looked at */
+	bool astray;	    /* the rack is neither `here` nor one move from it */
 	uint64_t transitions;
 	uint64_t probes;
 	uint32_t rests; /* states of rest */

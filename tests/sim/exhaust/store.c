@@ -209,12 +209,25 @@ static struct pool *pool_of(struct store *s, unsigned part)
 	return part < members ? &s->member : part < 2 * members ? &s->letters : &s->page;
 }
 
+/* The number of a part if it is what it was in another state. */
+static uint32_t same_part(struct store *s, const struct packed *p, unsigned part, uint32_t state)
+{
+	const uint32_t number =
+		((const uint32_t *)(const void *)s->states.base)[(size_t)state * s->parts + part];
+	size_t n;
+	const uint8_t *bytes = pool_string(pool_of(s, part), number, &n);
+	return n == p->size[part] && !memcmp(bytes, p->part[part], n) ? number : STORE_NONE;
+}
+
 uint32_t store_add(struct store *s, const struct packed *p, const struct origin *from, bool *fresh)
 {
 	uint32_t key[PACK_PARTS_MAX];
 	*fresh = false;
 	for (unsigned i = 0; i < s->parts; i++) {
-		key[i] = pool_add(pool_of(s, i), p->part[i], p->size[i]);
+		/* Mostly a move leaves most of a state as it was: no need to look for that. */
+		key[i] = from->parent == STORE_NONE ? STORE_NONE : same_part(s, p, i, from->parent);
+		if (key[i] == STORE_NONE)
+			key[i] = pool_add(pool_of(s, i), p->part[i], p->size[i]);
 		s->full |= key[i] == STORE_NONE;
 	}
 	const uint8_t *bytes = (const uint8_t *)key;
