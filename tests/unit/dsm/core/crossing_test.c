@@ -16,12 +16,7 @@ static void one_owner_one_sharer(void)
 
 static void end(void)
 {
-	rack_settle(r);
-	for (uint8_t m = 0; m < r->members; m++) {
-		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
-		CU_ASSERT_EQUAL(dsm_core_pending(r->core[m]), 0);
-	}
-	rack_delete(r);
+	rack_end(r);
 }
 
 /* C1: the copy is gone before the UPGRADE is served; it is served as a GET_X, with data. */

@@ -16,15 +16,7 @@ static void moved(uint8_t from, uint8_t to)
 
 static struct dsm_msg message(int type, uint8_t requester, uint64_t page, uint32_t map)
 {
-	return (struct dsm_msg){.type = (uint8_t)type,
-				.requester = {requester},
-				.epoch = {RACK_EPOCH},
-				.page = {page},
-				.pages = 1,
-				.version = 1,
-				.txn = 1,
-				.map = map,
-				.member = {1}};
+	return WITH(rack_message(type, requester, page), m_.map = map, m_.member.v = 1);
 }
 
 static void ends(uint8_t from, uint8_t to, struct dsm_msg m)
@@ -35,13 +27,6 @@ static void ends(uint8_t from, uint8_t to, struct dsm_msg m)
 	CU_ASSERT_EQUAL(r->reason[to], ERR_PROTOCOL);
 	rack_delete(r);
 }
-
-#define WITH(m, ...)                                                                               \
-	({                                                                                         \
-		struct dsm_msg m_ = (m);                                                           \
-		__VA_ARGS__;                                                                       \
-		m_;                                                                                \
-	})
 
 static void handovers_nobody_honest_makes(void)
 {

@@ -13,10 +13,7 @@ static void begin(uint8_t members)
 
 static void end(void)
 {
-	rack_settle(r);
-	for (uint8_t m = 0; m < r->members; m++)
-		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
-	rack_delete(r);
+	rack_end(r);
 }
 
 /* The grant arrives now; then `other` asks to write, and home passes it on. */

@@ -28,18 +28,6 @@ static void begin(void)
 	rack_read(r, 2, P0 + 2);
 }
 
-static struct dsm_msg message(int type, uint8_t requester, uint64_t page)
-{
-	return (struct dsm_msg){.type = (uint8_t)type,
-				.requester = {requester},
-				.epoch = {RACK_EPOCH},
-				.page = {page},
-				.pages = 1,
-				.version = 1,
-				.txn = 1,
-				.member = {(uint8_t)(page / DSM_CHUNK_PAGES % 4)}};
-}
-
 /* `to` gets m from `from`: the space ends at `to`, `from` is named, and nothing but LOST follows,
  * ever. */
 static void ends(uint8_t from, uint8_t to, struct dsm_msg m)
@@ -64,79 +52,73 @@ static void ends_fresh(uint8_t from, uint8_t to, struct dsm_msg m)
 	ends(from, to, m);
 }
 
-#define WITH(m, ...)                                                                               \
-	({                                                                                         \
-		struct dsm_msg m_ = (m);                                                           \
-		__VA_ARGS__;                                                                       \
-		m_;                                                                                \
-	})
-
 /* R2 */
 static void fields_out_of_range(void)
 {
-	ends_fresh(1, 0, message(PAGE_GET_S, 1, PAGES));
-	ends_fresh(1, 0, message(PAGE_GET_S, 1, UINT64_MAX));
-	ends_fresh(1, 0, message(PAGE_GET_S, 1, (1ull << 32) + P0));
-	ends_fresh(1, 0, message(PAGE_GET_S, 1, LOCAL + 1));
-	ends_fresh(1, 0, WITH(message(PAGE_GET_S, 1, P0 + 9), m_.pages = 0));
-	ends_fresh(1, 0, WITH(message(PAGE_GET_S, 1, P0 + 9), m_.pages = 2));
-	ends_fresh(1, 0, WITH(message(PAGE_GET_S, 1, P0 + 9), m_.acks = 1));
-	ends_fresh(1, 0, WITH(message(PAGE_GET_S, 1, P0 + 9), m_.flags = PAGE_FLAG_DATA));
-	ends_fresh(0, 1, WITH(message(PAGE_FETCH_X, 2, P0), m_.acks = 4; m_.version = 2));
-	ends_fresh(0, 1, message(PAGE_FETCH_S, 4, P0));
-	ends_fresh(0, 1, message(PAGE_FETCH_S, 255, P0));
-	ends_fresh(1, 0, message(0, 1, P0));
-	ends_fresh(1, 0, message(PAGE_TYPE_LAST + 1, 1, P0));
-	ends_fresh(1, 0, message(255, 1, P0));
+	ends_fresh(1, 0, rack_message(PAGE_GET_S, 1, PAGES));
+	ends_fresh(1, 0, rack_message(PAGE_GET_S, 1, UINT64_MAX));
+	ends_fresh(1, 0, rack_message(PAGE_GET_S, 1, (1ull << 32) + P0));
+	ends_fresh(1, 0, rack_message(PAGE_GET_S, 1, LOCAL + 1));
+	ends_fresh(1, 0, WITH(rack_message(PAGE_GET_S, 1, P0 + 9), m_.pages = 0));
+	ends_fresh(1, 0, WITH(rack_message(PAGE_GET_S, 1, P0 + 9), m_.pages = 2));
+	ends_fresh(1, 0, WITH(rack_message(PAGE_GET_S, 1, P0 + 9), m_.acks = 1));
+	ends_fresh(1, 0, WITH(rack_message(PAGE_GET_S, 1, P0 + 9), m_.flags = PAGE_FLAG_DATA));
+	ends_fresh(0, 1, WITH(rack_message(PAGE_FETCH_X, 2, P0), m_.acks = 4; m_.version = 2));
+	ends_fresh(0, 1, rack_message(PAGE_FETCH_S, 4, P0));
+	ends_fresh(0, 1, rack_message(PAGE_FETCH_S, 255, P0));
+	ends_fresh(1, 0, rack_message(0, 1, P0));
+	ends_fresh(1, 0, rack_message(PAGE_TYPE_LAST + 1, 1, P0));
+	ends_fresh(1, 0, rack_message(255, 1, P0));
 }
 
 /* R2: the right message on the wrong way. */
 static void wrong_way(void)
 {
-	ends_fresh(1, 0, message(PAGE_GET_S, 1, P1));	/* home is not here */
-	ends_fresh(1, 0, message(PAGE_GET_S, 2, P0));	/* in another's name */
-	ends_fresh(2, 1, message(PAGE_FETCH_S, 3, P0)); /* not from home */
-	ends_fresh(0, 1, message(PAGE_FETCH_S, 1, P0)); /* from me, for me */
-	ends_fresh(2, 1, message(PAGE_INVALIDATE, 3, P0));
-	ends_fresh(1, 2, message(PAGE_ACK, 3, P0)); /* for another */
-	ends_fresh(1, 2, message(PAGE_GRANT, 3, P0));
-	ends_fresh(2, 1, message(PAGE_PUT_ACK, 1, P0)); /* not from home */
-	ends_fresh(1, 0, message(PAGE_UNBLOCK, 2, P0));
+	ends_fresh(1, 0, rack_message(PAGE_GET_S, 1, P1));   /* home is not here */
+	ends_fresh(1, 0, rack_message(PAGE_GET_S, 2, P0));   /* in another's name */
+	ends_fresh(2, 1, rack_message(PAGE_FETCH_S, 3, P0)); /* not from home */
+	ends_fresh(0, 1, rack_message(PAGE_FETCH_S, 1, P0)); /* from me, for me */
+	ends_fresh(2, 1, rack_message(PAGE_INVALIDATE, 3, P0));
+	ends_fresh(1, 2, rack_message(PAGE_ACK, 3, P0)); /* for another */
+	ends_fresh(1, 2, rack_message(PAGE_GRANT, 3, P0));
+	ends_fresh(2, 1, rack_message(PAGE_PUT_ACK, 1, P0)); /* not from home */
+	ends_fresh(1, 0, rack_message(PAGE_UNBLOCK, 2, P0));
 }
 
 static void requests_nobody_honest_makes(void)
 {
 	begin(); /* GET_S by the owner */
-	ends(1, 0, message(PAGE_GET_S, 1, P0));
+	ends(1, 0, rack_message(PAGE_GET_S, 1, P0));
 	begin(); /* GET_X by the owner */
-	ends(1, 0, message(PAGE_GET_X, 1, P0));
+	ends(1, 0, rack_message(PAGE_GET_X, 1, P0));
 	begin(); /* twice for one page */
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0));
-	ends(3, 0, message(PAGE_GET_X, 3, P0));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
+	ends(3, 0, rack_message(PAGE_GET_X, 3, P0));
 	begin(); /* UNBLOCK without a transaction */
-	ends(3, 0, message(PAGE_UNBLOCK, 3, P0));
+	ends(3, 0, rack_message(PAGE_UNBLOCK, 3, P0));
 	begin(); /* UNBLOCK of another's transaction, and of another number */
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0));
-	ends(2, 0, message(PAGE_UNBLOCK, 2, P0));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
+	ends(2, 0, rack_message(PAGE_UNBLOCK, 2, P0));
 	begin();
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0));
-	ends(3, 0, WITH(message(PAGE_UNBLOCK, 3, P0), m_.txn = 2));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
+	ends(3, 0, WITH(rack_message(PAGE_UNBLOCK, 3, P0), m_.txn = 2));
 	begin(); /* DROP by the owner */
-	ends(1, 0, message(PAGE_DROP, 1, P0));
+	ends(1, 0, rack_message(PAGE_DROP, 1, P0));
 	begin(); /* PUT that is no PUT */
-	ends(1, 0, message(PAGE_PUT, 1, P0));
+	ends(1, 0, rack_message(PAGE_PUT, 1, P0));
 	begin();
-	ends(1, 0, WITH(message(PAGE_PUT, 1, P0), m_.flags = PAGE_FLAG_OWNER));
+	ends(1, 0, WITH(rack_message(PAGE_PUT, 1, P0), m_.flags = PAGE_FLAG_OWNER));
 	begin();
 	ends(1, 0,
-	     WITH(message(PAGE_PUT, 1, P0),
+	     WITH(rack_message(PAGE_PUT, 1, P0),
 		  m_.flags = PAGE_FLAG_OWNER | PAGE_FLAG_DATA | PAGE_FLAG_ZERO));
 	begin(); /* PUT and DROP while asking for the page */
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0));
-	ends(3, 0, WITH(message(PAGE_PUT, 3, P0), m_.flags = PAGE_FLAG_OWNER | PAGE_FLAG_ZERO));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
+	ends(3, 0,
+	     WITH(rack_message(PAGE_PUT, 3, P0), m_.flags = PAGE_FLAG_OWNER | PAGE_FLAG_ZERO));
 	begin();
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0));
-	ends(3, 0, message(PAGE_DROP, 3, P0));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
+	ends(3, 0, rack_message(PAGE_DROP, 3, P0));
 }
 
 /* A bad request that waits in the queue ends the space when its turn comes, in its sender's name.
@@ -144,12 +126,12 @@ static void requests_nobody_honest_makes(void)
 static void bad_request_in_the_queue(void)
 {
 	begin();
-	rack_inject(r, 2, 0, message(PAGE_GET_X, 2, P0));
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0));
-	rack_inject(r, 3, 0, message(PAGE_GET_X, 3, P0)); /* twice, unseen in the queue */
-	rack_inject(r, 2, 0, message(PAGE_UNBLOCK, 2, P0));
+	rack_inject(r, 2, 0, rack_message(PAGE_GET_X, 2, P0));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0)); /* twice, unseen in the queue */
+	rack_inject(r, 2, 0, rack_message(PAGE_UNBLOCK, 2, P0));
 	CU_ASSERT_EQUAL(r->lost[0], 0);
-	rack_inject(r, 3, 0, message(PAGE_UNBLOCK, 3, P0));
+	rack_inject(r, 3, 0, rack_message(PAGE_UNBLOCK, 3, P0));
 	CU_ASSERT_EQUAL(r->lost[0], 1);
 	CU_ASSERT_EQUAL(r->culprit[0].v, 3);
 	rack_delete(r);
@@ -160,24 +142,26 @@ static void too_many_requests(void)
 {
 	begin();
 	for (uint64_t i = 0; i < DSM_TXN_MAX; i++) {
-		rack_inject(r, 2, 0, message(PAGE_GET_X, 2, 100 + i));
-		rack_inject(r, 3, 0, message(PAGE_GET_X, 3, 100 + i));
+		rack_inject(r, 2, 0, rack_message(PAGE_GET_X, 2, 100 + i));
+		rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, 100 + i));
 	}
 	CU_ASSERT_EQUAL(r->lost[0], 0);
-	ends(3, 0, message(PAGE_GET_X, 3, 300));
+	ends(3, 0, rack_message(PAGE_GET_X, 3, 300));
 }
 
 /* R17: FETCH to one who cannot be the owner, or of another version. */
 static void forwards_nobody_honest_sends(void)
 {
-	ends_fresh(0, 3, WITH(message(PAGE_FETCH_S, 2, P0), m_.version = 0));
-	ends_fresh(0, 3, WITH(message(PAGE_FETCH_X, 2, P0), m_.version = 1));
-	ends_fresh(0, 1, WITH(message(PAGE_FETCH_S, 2, P0), m_.version = 7));
-	ends_fresh(0, 1, WITH(message(PAGE_FETCH_X, 2, P0), m_.version = 1));
-	ends_fresh(0, 2, WITH(message(PAGE_FETCH_S, 3, P0 + 2), m_.version = 1)); /* a sharer */
-	ends_fresh(0, 2, WITH(message(PAGE_FETCH_X, 3, P0 + 2), m_.version = 2));
-	ends_fresh(0, 1, WITH(message(PAGE_INVALIDATE, 3, P0), m_.version = 2)); /* a sole copy */
-	ends_fresh(0, 2, WITH(message(PAGE_INVALIDATE, 3, P0 + 2), m_.version = 1));
+	ends_fresh(0, 3, WITH(rack_message(PAGE_FETCH_S, 2, P0), m_.version = 0));
+	ends_fresh(0, 3, WITH(rack_message(PAGE_FETCH_X, 2, P0), m_.version = 1));
+	ends_fresh(0, 1, WITH(rack_message(PAGE_FETCH_S, 2, P0), m_.version = 7));
+	ends_fresh(0, 1, WITH(rack_message(PAGE_FETCH_X, 2, P0), m_.version = 1));
+	ends_fresh(0, 2,
+		   WITH(rack_message(PAGE_FETCH_S, 3, P0 + 2), m_.version = 1)); /* a sharer */
+	ends_fresh(0, 2, WITH(rack_message(PAGE_FETCH_X, 3, P0 + 2), m_.version = 2));
+	ends_fresh(0, 1,
+		   WITH(rack_message(PAGE_INVALIDATE, 3, P0), m_.version = 2)); /* a sole copy */
+	ends_fresh(0, 2, WITH(rack_message(PAGE_INVALIDATE, 3, P0 + 2), m_.version = 1));
 }
 
 /* R25: home has one transaction a page. */
@@ -185,9 +169,9 @@ static void second_forward_while_one_is_held_back(void)
 {
 	begin();
 	rack_acquire(r, 1, P0, 1, true, 1);
-	rack_inject(r, 0, 1, WITH(message(PAGE_FETCH_X, 2, P0), m_.version = 2));
+	rack_inject(r, 0, 1, WITH(rack_message(PAGE_FETCH_X, 2, P0), m_.version = 2));
 	CU_ASSERT_EQUAL(rack_stats(r, 1).deferred, 1);
-	ends(0, 1, WITH(message(PAGE_FETCH_X, 3, P0), m_.version = 2));
+	ends(0, 1, WITH(rack_message(PAGE_FETCH_X, 3, P0), m_.version = 2));
 }
 
 /* R25: more requests to hold back than all members' transactions. */
@@ -201,11 +185,12 @@ static void more_forwards_than_transactions(void)
 	for (uint64_t i = 0; i <= POOL; i++)
 		rack_write(r, 0, DSM_CHUNK_PAGES + i, i);
 	for (uint64_t i = 0; i < POOL; i++)
-		rack_inject(r, 1, 0,
-			    WITH(message(PAGE_FETCH_X, 1, DSM_CHUNK_PAGES + i), m_.version = 2));
+		rack_inject(
+			r, 1, 0,
+			WITH(rack_message(PAGE_FETCH_X, 1, DSM_CHUNK_PAGES + i), m_.version = 2));
 	CU_ASSERT_EQUAL(rack_stats(r, 0).deferred, POOL);
 	CU_ASSERT_EQUAL(r->lost[0], 0);
-	ends(1, 0, WITH(message(PAGE_FETCH_X, 1, DSM_CHUNK_PAGES + POOL), m_.version = 2));
+	ends(1, 0, WITH(rack_message(PAGE_FETCH_X, 1, DSM_CHUNK_PAGES + POOL), m_.version = 2));
 }
 
 /* Member 3 has asked for P0, with transaction 1. */
@@ -223,7 +208,7 @@ enum {
 
 static struct dsm_msg grant(uint8_t flags, uint8_t acks)
 {
-	return WITH(message(PAGE_GRANT, 3, P0), m_.flags = flags; m_.acks = acks);
+	return WITH(rack_message(PAGE_GRANT, 3, P0), m_.flags = flags; m_.acks = acks);
 }
 
 /* R14, R15 */
@@ -255,7 +240,7 @@ static void grants_nobody_asked_for(void)
 	begin(); /* data to a sharer that upgrades */
 	rack_fault(r, 2, P0 + 2, true);
 	ends(1, 2,
-	     WITH(message(PAGE_GRANT, 2, P0 + 2), m_.flags = DATA | WRITE;
+	     WITH(rack_message(PAGE_GRANT, 2, P0 + 2), m_.flags = DATA | WRITE;
 		  m_.txn = r->core[2]->txn_next_id));
 }
 
@@ -263,17 +248,17 @@ static void grants_nobody_asked_for(void)
 static void acks_nobody_waits_for(void)
 {
 	begin();
-	ends(1, 3, message(PAGE_ACK, 3, P0));
+	ends(1, 3, rack_message(PAGE_ACK, 3, P0));
 	asked(true);
-	ends(1, 3, WITH(message(PAGE_ACK, 3, P0), m_.txn = 2));
+	ends(1, 3, WITH(rack_message(PAGE_ACK, 3, P0), m_.txn = 2));
 	asked(false); /* a reader waits for none */
-	ends(1, 3, message(PAGE_ACK, 3, P0));
+	ends(1, 3, rack_message(PAGE_ACK, 3, P0));
 	asked(true); /* twice from one */
-	rack_inject(r, 2, 3, message(PAGE_ACK, 3, P0));
-	ends(2, 3, message(PAGE_ACK, 3, P0));
+	rack_inject(r, 2, 3, rack_message(PAGE_ACK, 3, P0));
+	ends(2, 3, rack_message(PAGE_ACK, 3, P0));
 	asked(true); /* more than the grant then says */
-	rack_inject(r, 2, 3, message(PAGE_ACK, 3, P0));
-	rack_inject(r, 0, 3, message(PAGE_ACK, 3, P0));
+	rack_inject(r, 2, 3, rack_message(PAGE_ACK, 3, P0));
+	rack_inject(r, 0, 3, rack_message(PAGE_ACK, 3, P0));
 	ends(1, 3, grant(DATA | WRITE, 1));
 }
 
@@ -281,20 +266,20 @@ static void acks_nobody_waits_for(void)
 static void put_acks_nobody_waits_for(void)
 {
 	begin();
-	ends(0, 1, message(PAGE_PUT_ACK, 1, P0));
+	ends(0, 1, rack_message(PAGE_PUT_ACK, 1, P0));
 	asked(true);
-	ends(0, 3, message(PAGE_PUT_ACK, 3, P0));
+	ends(0, 3, rack_message(PAGE_PUT_ACK, 3, P0));
 	begin();
 	rack_evict(r, 1, P0);
-	ends(0, 1, WITH(message(PAGE_PUT_ACK, 1, P0), m_.txn = 999));
+	ends(0, 1, WITH(rack_message(PAGE_PUT_ACK, 1, P0), m_.txn = 999));
 	begin(); /* taken, after home had it given away */
 	rack_evict(r, 1, P0);
-	rack_inject(r, 0, 1, WITH(message(PAGE_FETCH_X, 2, P0), m_.version = 2));
-	ends(0, 1, WITH(message(PAGE_PUT_ACK, 1, P0), m_.txn = r->core[1]->txn_next_id));
+	rack_inject(r, 0, 1, WITH(rack_message(PAGE_FETCH_X, 2, P0), m_.version = 2));
+	ends(0, 1, WITH(rack_message(PAGE_PUT_ACK, 1, P0), m_.txn = r->core[1]->txn_next_id));
 	begin(); /* GRANT for a transaction that is a PUT */
 	rack_evict(r, 1, P0);
 	ends(0, 1,
-	     WITH(message(PAGE_GRANT, 1, P0), m_.flags = DATA | WRITE;
+	     WITH(rack_message(PAGE_GRANT, 1, P0), m_.flags = DATA | WRITE;
 		  m_.txn = r->core[1]->txn_next_id));
 }
 
@@ -308,13 +293,13 @@ static void refused_without_end(void)
 	rack_fault(r, 1, LOCAL, true);
 	rack_evict(r, 1, LOCAL + 3);
 	rack_evict(r, 1, PAGES);
-	rack_inject(r, 4, 1, message(PAGE_GET_S, 4, P1)); /* not a member */
-	rack_inject(r, 1, 1, message(PAGE_GET_S, 1, P1)); /* ourselves */
-	rack_inject(r, 2, 1, message(PAGE_POST, 2, 0));	  /* not the core's business */
+	rack_inject(r, 4, 1, rack_message(PAGE_GET_S, 4, P1)); /* not a member */
+	rack_inject(r, 1, 1, rack_message(PAGE_GET_S, 1, P1)); /* ourselves */
+	rack_inject(r, 2, 1, rack_message(PAGE_POST, 2, 0));   /* not the core's business */
 	rack_lose(r, 1, 9);
 	rack_step(r, 1, (struct dsm_event){.type = 99});
 	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 10);
-	rack_inject(r, 2, 1, message(PAGE_PING, 255, 0));
+	rack_inject(r, 2, 1, rack_message(PAGE_PING, 255, 0));
 	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 10);
 	CU_ASSERT_FALSE(dsm_core_ended(r->core[1]));
 	rack_fault(r, 1, LOCAL + 4, true);
@@ -355,10 +340,10 @@ static void loss_of_a_member_ends_the_space(void)
 static void news_of_a_loss_ends_the_space(void)
 {
 	begin();
-	rack_inject(r, 1, 0, message(PAGE_MEMBER_LOST, 3, 0));
+	rack_inject(r, 1, 0, rack_message(PAGE_MEMBER_LOST, 3, 0));
 	CU_ASSERT_EQUAL(r->culprit[0].v, 3);
 	CU_ASSERT_EQUAL(r->reason[0], ERR_LOST);
-	rack_inject(r, 1, 2, message(PAGE_MEMBER_LOST, 200, 0));
+	rack_inject(r, 1, 2, rack_message(PAGE_MEMBER_LOST, 200, 0));
 	CU_ASSERT_EQUAL(r->culprit[2].v, 1);
 	CU_ASSERT_EQUAL(r->reason[2], ERR_PROTOCOL);
 	rack_delete(r);
@@ -379,8 +364,8 @@ static uint32_t noise(uint32_t n) /* xorshift64, Marsaglia 2003 */
 static struct dsm_msg noisy_message(uint8_t from)
 {
 	static const uint64_t pages[] = {P0, P0 + 1, P0 + 2, P1, LOCAL, PAGES};
-	struct dsm_msg m = message((int)noise(18), noise(4) ? from : (uint8_t)noise(5),
-				   pages[noise(6) ? noise(4) : noise(6)]);
+	struct dsm_msg m = rack_message((int)noise(18), noise(4) ? from : (uint8_t)noise(5),
+					pages[noise(6) ? noise(4) : noise(6)]);
 
 	m.flags = (uint8_t)noise(16);
 	m.acks = noise(4) ? 0 : (uint8_t)noise(5);

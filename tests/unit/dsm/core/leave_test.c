@@ -13,14 +13,7 @@ static void begin(void)
 
 static void end(void)
 {
-	rack_settle(r);
-	for (uint8_t m = 0; m < r->members; m++) {
-		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
-		CU_ASSERT_FALSE(dsm_core_moving(r->core[m]));
-		CU_ASSERT_FALSE(dsm_core_leaving(r->core[m]));
-		CU_ASSERT_EQUAL(dsm_core_pending(r->core[m]), 0);
-	}
-	rack_delete(r);
+	rack_end(r);
 }
 
 static void left(uint8_t member)

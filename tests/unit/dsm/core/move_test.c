@@ -11,18 +11,27 @@ static void begin(void)
 
 static void end(void)
 {
-	rack_settle(r);
-	for (uint8_t m = 0; m < r->members; m++) {
-		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
-		CU_ASSERT_FALSE(dsm_core_moving(r->core[m]));
-		CU_ASSERT_EQUAL(dsm_core_pending(r->core[m]), 0);
-	}
-	rack_delete(r);
+	rack_end(r);
 }
 
 static void moved(uint8_t from, uint8_t to)
 {
 	move_home(r, from, to);
+}
+
+/* The same with one entry to hand over, and nothing else delivered. */
+static void handed(uint8_t from, uint8_t to)
+{
+	rack_move(r, from, P0, to);
+	rack_deliver(r, from, to, PAGE_HAND);
+	rack_deliver(r, from, to, PAGE_HANDED);
+}
+
+/* The request comes to member 0, which is home no more. */
+static void redirected(uint8_t member, int request)
+{
+	rack_deliver(r, member, 0, request);
+	rack_deliver(r, 0, member, PAGE_REDIRECT);
 }
 
 /* ---- what goes along ---- */
@@ -164,8 +173,7 @@ static void request_while_entries_are_under_way(void)
 	CU_ASSERT_TRUE(dsm_core_moving(r->core[0]));
 	CU_ASSERT_TRUE(rack_count(r, 0, 1) < USED);
 	rack_fault(r, 3, USED - 1, false);
-	rack_deliver(r, 3, 0, PAGE_GET_S);
-	rack_deliver(r, 0, 3, PAGE_REDIRECT);
+	redirected(3, PAGE_GET_S);
 	rack_deliver(r, 3, 1, PAGE_GET_S);
 	CU_ASSERT_EQUAL(rack_next(r, 1, 3), 0);
 	rack_settle(r);
@@ -310,9 +318,7 @@ static void redirected_upgrade_asks_for_what_it_lacks(void)
 	rack_delete(r);
 	begin();
 	rack_fault(r, 2, P0, true);
-	rack_move(r, 0, P0, 3);
-	rack_deliver(r, 0, 3, PAGE_HAND);
-	rack_deliver(r, 0, 3, PAGE_HANDED);
+	handed(0, 3);
 	rack_fault(r, 3, P0, true);
 	rack_deliver(r, 3, 2, PAGE_INVALIDATE);
 	ASSERT_STATE(r, 2, P0, DSM_I);
@@ -344,8 +350,7 @@ static void request_overtakes_the_handover(void)
 	begin();
 	rack_move(r, 0, P0, 3);
 	rack_fault(r, 2, Q0, true);
-	rack_deliver(r, 2, 0, PAGE_GET_X);
-	rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	redirected(2, PAGE_GET_X);
 	rack_deliver(r, 2, 3, PAGE_GET_X);
 	CU_ASSERT_EQUAL(rack_home(r, P0).v, 255);
 	CU_ASSERT_EQUAL(rack_count(r, 3, 2), 0);
@@ -381,9 +386,7 @@ static void redirect_is_older_than_what_is_known(void)
 	rack_deliver(r, 2, 0, PAGE_GET_X);
 	rack_deliver(r, 0, 3, PAGE_HAND);
 	rack_deliver(r, 0, 3, PAGE_HANDED);
-	rack_move(r, 3, P0, 0);
-	rack_deliver(r, 3, 0, PAGE_HAND);
-	rack_deliver(r, 3, 0, PAGE_HANDED);
+	handed(3, 0);
 	rack_fault(r, 0, P0, true); /* tells 2: home is 0 by version 2 */
 	rack_deliver(r, 0, 2, PAGE_REDIRECT);
 	CU_ASSERT_EQUAL(rack_next(r, 2, 3), PAGE_GET_X);
@@ -404,9 +407,7 @@ static void late_drop(void)
 	rack_delete(r);
 	begin();
 	rack_evict(r, 2, P0);
-	rack_move(r, 0, P0, 3);
-	rack_deliver(r, 0, 3, PAGE_HAND);
-	rack_deliver(r, 0, 3, PAGE_HANDED);
+	handed(0, 3);
 	rack_fault(r, 3, P0, true); /* 2 hears of 3 */
 	rack_deliver(r, 3, 2, PAGE_INVALIDATE);
 	rack_deliver(r, 3, 1, PAGE_FETCH_X);
@@ -417,15 +418,21 @@ static void late_drop(void)
 	rack_deliver(r, 3, 2, PAGE_GRANT);
 	rack_deliver(r, 2, 3, PAGE_UNBLOCK);
 	ASSERT_STATE(r, 2, P0, DSM_S);
-	rack_move(r, 3, P0, 0);
-	rack_deliver(r, 3, 0, PAGE_HAND);
-	rack_deliver(r, 3, 0, PAGE_HANDED);
+	handed(3, 0);
 	rack_deliver(r, 2, 0, PAGE_DROP);
 	CU_ASSERT_EQUAL(rack_dir(r, P0).sharers, dsm_bit(2));
 	CU_ASSERT_EQUAL(rack_stats(r, 0).stale_version, 1);
 	rack_write(r, 1, P0, 12);
 	ASSERT_STATE(r, 2, P0, DSM_I);
 	end();
+}
+
+/* Member 1 gives P0 to member 0, which hands home over before that arrives. */
+static void put_is_under_way_to_an_old_home(uint8_t home)
+{
+	begin();
+	rack_evict(r, 1, P0);
+	handed(0, home);
 }
 
 /* C12: the old home refuses; the page is kept. */
@@ -448,11 +455,7 @@ static void put_crossing_a_move(void)
 /* C12: the new home fetches the page before the old one refuses it. */
 static void put_crossing_a_move_and_fetch_x(void)
 {
-	begin();
-	rack_evict(r, 1, P0);
-	rack_move(r, 0, P0, 3);
-	rack_deliver(r, 0, 3, PAGE_HAND);
-	rack_deliver(r, 0, 3, PAGE_HANDED);
+	put_is_under_way_to_an_old_home(3);
 	rack_fault(r, 3, P0, true);
 	rack_deliver(r, 3, 1, PAGE_FETCH_X);
 	rack_deliver(r, 1, 0, PAGE_PUT);
@@ -467,11 +470,7 @@ static void put_crossing_a_move_and_fetch_x(void)
 /* C12: ... or a copy, and a sharer's write. */
 static void put_crossing_a_move_and_others(void)
 {
-	begin();
-	rack_evict(r, 1, P0);
-	rack_move(r, 0, P0, 3);
-	rack_deliver(r, 0, 3, PAGE_HAND);
-	rack_deliver(r, 0, 3, PAGE_HANDED);
+	put_is_under_way_to_an_old_home(3);
 	rack_fault(r, 3, P0, false);
 	rack_deliver(r, 3, 1, PAGE_FETCH_S);
 	rack_deliver(r, 1, 3, PAGE_GRANT);
@@ -489,14 +488,9 @@ static void put_crossing_a_move_and_others(void)
 /* C12: home moves to the evictor, whose PUT is still under way. */
 static void put_by_the_new_home(void)
 {
-	begin();
-	rack_evict(r, 1, P0);
-	rack_move(r, 0, P0, 1);
-	rack_deliver(r, 0, 1, PAGE_HAND);
-	rack_deliver(r, 0, 1, PAGE_HANDED);
+	put_is_under_way_to_an_old_home(1);
 	rack_fault(r, 3, P0, false);
-	rack_deliver(r, 3, 0, PAGE_GET_S);
-	rack_deliver(r, 0, 3, PAGE_REDIRECT);
+	redirected(3, PAGE_GET_S);
 	rack_deliver(r, 3, 1, PAGE_GET_S);
 	CU_ASSERT_EQUAL(rack_next(r, 1, 3), PAGE_GRANT); /* from the slot */
 	rack_settle(r);
@@ -511,15 +505,11 @@ static void put_to_a_home_that_asks(void)
 	r = rack_new(4, PAGES, 0);
 	rack_write(r, 1, P0, 9);
 	rack_fault(r, 3, P0, true);
-	rack_move(r, 0, P0, 3);
-	rack_deliver(r, 0, 3, PAGE_HAND);
-	rack_deliver(r, 0, 3, PAGE_HANDED);
+	handed(0, 3);
 	rack_fault(r, 2, Q0, false);
-	rack_deliver(r, 2, 0, PAGE_GET_S);
-	rack_deliver(r, 0, 2, PAGE_REDIRECT);
+	redirected(2, PAGE_GET_S);
 	rack_fault(r, 1, Q0, false); /* 1 learns of 3 */
-	rack_deliver(r, 1, 0, PAGE_GET_S);
-	rack_deliver(r, 0, 1, PAGE_REDIRECT);
+	redirected(1, PAGE_GET_S);
 	rack_evict(r, 1, P0);
 	rack_deliver(r, 1, 3, PAGE_GET_S);
 	rack_deliver(r, 1, 3, PAGE_PUT);

@@ -86,6 +86,34 @@ void rack_delete(struct rack *r)
 	free(r);
 }
 
+void rack_end(struct rack *r)
+{
+	rack_settle(r);
+	for (uint8_t m = 0; m < r->members; m++) {
+		const struct dsm_core *core = r->core[m];
+
+		if (!core)
+			continue;
+		CU_ASSERT_FALSE(dsm_core_ended(core));
+		CU_ASSERT_FALSE(dsm_core_moving(core));
+		CU_ASSERT_FALSE(dsm_core_leaving(core));
+		CU_ASSERT_EQUAL(dsm_core_pending(core), 0);
+	}
+	rack_delete(r);
+}
+
+struct dsm_msg rack_message(int type, uint8_t requester, uint64_t page)
+{
+	return (struct dsm_msg){.type = (uint8_t)type,
+				.requester = {requester},
+				.epoch = {RACK_EPOCH},
+				.page = {page},
+				.pages = 1,
+				.version = 1,
+				.txn = 1,
+				.member = {(uint8_t)(page / DSM_CHUNK_PAGES % 4)}};
+}
+
 /* ---- effects ---- */
 
 static void fx_send(struct rack *r, uint8_t m, const struct dsm_effect *fx)

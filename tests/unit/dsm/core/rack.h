@@ -51,6 +51,9 @@ struct rack *rack_new_config(const struct dsm_core_config *config);
 /* `members` numbers, of which the first `founders` begin. */
 struct rack *rack_new_founders(uint8_t founders, uint8_t members, uint64_t pages);
 void rack_delete(struct rack *r);
+/* The usual end of a case: everything arrives, every core is at rest in a space that lives;
+ * deletes. */
+void rack_end(struct rack *r);
 
 /* One event for one core; its effects are carried out. */
 void rack_step(struct rack *r, uint8_t member, struct dsm_event event);
@@ -92,6 +95,17 @@ void rack_poke(struct rack *r, uint8_t member, uint64_t page, uint64_t value);
 
 /* The page as home and all holders see it was granted `version` times: to test the wrap. */
 void rack_set_version(struct rack *r, uint64_t page, uint32_t version);
+
+/* What a peer without honesty says: a message that is in order as far as its type goes, for tests
+ * to spoil. */
+struct dsm_msg rack_message(int type, uint8_t requester, uint64_t page);
+/* The message m after the statements, which know it as m_. */
+#define WITH(m, ...)                                                                               \
+	({                                                                                         \
+		struct dsm_msg m_ = (m);                                                           \
+		__VA_ARGS__;                                                                       \
+		m_;                                                                                \
+	})
 
 #define ASSERT_STATE(r, member, page, state) CU_ASSERT_EQUAL(rack_state(r, member, page), state)
 

@@ -8,12 +8,7 @@ static struct rack *r;
 
 static void end(void)
 {
-	rack_settle(r);
-	for (uint8_t m = 0; m < r->members; m++) {
-		CU_ASSERT_FALSE(dsm_core_ended(r->core[m]));
-		CU_ASSERT_EQUAL(dsm_core_pending(r->core[m]), 0);
-	}
-	rack_delete(r);
+	rack_end(r);
 }
 
 /* R26: a page whose home is here does not pass through to the next in home's queue, though nothing
