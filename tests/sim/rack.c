@@ -205,12 +205,14 @@ static void live(void *arg)
 {
 	struct rack *r = arg;
 	struct world *w;
-	while ((w = next_world(r)) != NULL) {
+	uint64_t taken = 0;
+	while ((w = next_world(r)) != NULL && !(r->steps_max && taken >= r->steps_max)) {
 		const uint64_t steps = w->steps;
 		r->current = w;
 		if (w->tuning.loss_step && w->steps >= w->tuning.loss_step)
 			strike(r, w);
 		world_turn(w);
+		taken += w->steps - steps;
 		guard_alive();
 		if (w->failure.set || (w->before && w->before->failure.set))
 			return;

@@ -20,6 +20,7 @@ enum { RACK_WORLDS_MAX = 8, RACK_LIVES_MAX = 3, RACK_CELLS_MAX = 128 };
 
 struct rack {
 	struct options options;
+	uint64_t steps_max; /* of all spaces together, then a seed ends where it is; 0: none */
 	struct world
 		*worlds[RACK_WORLDS_MAX]; /* memory is kept from seed to seed; NULL: none yet */
 	/* of this seed */

@@ -20,6 +20,7 @@ static bool shorter(struct search *s, struct options o)
 	if (!o.steps)
 		return false; /* it fails before it begins */
 	rack_init(&s->rack, &o);
+	s->rack.steps_max = o.steps; /* what fails later is of no use */
 	for (uint64_t seed = 1; seed <= SEEDS_TRIED && s->steps < s->steps_max; seed++) {
 		const bool clean = rack_run(&s->rack, seed, TRANSCRIPT_OFF);
 		s->steps += s->rack.steps;
@@ -77,8 +78,9 @@ void shrink(struct shrunk *out, const struct options *from, const struct failure
 {
 	static struct search s;
 	s = (struct search){.best = {.options = *from, .failure = *failure}, .steps_max = steps};
-	bool found = true;
-	shorter(&s, *from);
+	bool found = s.best.failure.step < s.steps_max; /* else one try alone is too long */
+	if (found)
+		shorter(&s, *from);
 	while (found && s.steps < s.steps_max) {
 		found = fewer_members(&s);
 		found |= fewer_pages(&s);
