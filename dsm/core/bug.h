@@ -35,7 +35,11 @@
 	X(handover_loses_queue, "a home that moves drops the requests that wait")                  \
 	X(move_without_waiting, "a home moves while transactions are under way")                   \
 	X(unblock_where_asked, "UNBLOCK goes to the home that was asked, not the one that began")  \
-	X(bye_before_drops, "a member that leaves says so before it gave its pages back")
+	X(bye_before_drops, "a member that leaves says so before it gave its pages back")          \
+	X(newcomer_taken_late, "a newcomer is taken in when it is heard of, not when it is said")  \
+	X(newcomer_without_heirs, "a newcomer does not know who stands for those that left")       \
+	X(home_moves_unheard, "a home moves to a newcomer that not all know yet")                  \
+	X(loss_before_here, "a newcomer that was not heard of yet may be lost for nothing")
 
 #ifdef DSM_BUGS
 

@@ -16,7 +16,7 @@ static uint8_t founders_of(const struct dsm_core_config *c)
 
 static dsm_set first_members(uint8_t n)
 {
-	return UINT64_MAX >> (DSM_MEMBERS_MAX - n);
+	return n ? UINT64_MAX >> (DSM_MEMBERS_MAX - n) : 0;
 }
 
 static dsm_set present_of(const struct dsm_core_config *c)
@@ -67,7 +67,7 @@ void dsm_members_begin(struct dsm_core *core)
 			continue;
 		core->known |= dsm_bit(m);
 		core->gone |= dsm_bit(m);
-		core->heir[m] = c->heir[m];
+		core->heir[m] = DSM_BUG(newcomer_without_heirs) ? 0 : c->heir[m];
 	}
 }
 
@@ -85,7 +85,8 @@ void dsm_join_event(struct dsm_core *core, const struct dsm_event *event)
 	}
 	core->known |= dsm_bit(m.v);
 	core->unheard |= dsm_bit(m.v);
-	core->present |= dsm_bit(m.v);
+	if (!DSM_BUG(newcomer_taken_late))
+		core->present |= dsm_bit(m.v);
 }
 
 /* R50: before anything else. */
@@ -107,5 +108,7 @@ bool dsm_recv_here(struct dsm_core *core, struct member_id from, const struct ds
 	if (!dsm_is_in(core->unheard, from))
 		return false;
 	core->unheard &= ~dsm_bit(from.v);
+	if (DSM_BUG(newcomer_taken_late))
+		core->present |= dsm_bit(from.v);
 	return true;
 }

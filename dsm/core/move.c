@@ -83,7 +83,7 @@ void dsm_move_event(struct dsm_core *core, const struct dsm_event *ev)
 		return;
 	if (!(core->present & ~core->leaving & dsm_bit(ev->move.to.v)) || dsm_is_leaving(core))
 		return; /* R46 */
-	if (core->unheard & dsm_bit(ev->move.to.v))
+	if (core->unheard & dsm_bit(ev->move.to.v) && !DSM_BUG(home_moves_unheard))
 		return; /* R51: others may not know it yet */
 	dsm_move_order(core, (uint32_t)(page / DSM_CHUNK_PAGES), ev->move.to);
 }

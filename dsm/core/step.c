@@ -198,6 +198,8 @@ static void lost_event(struct dsm_core *core, const struct dsm_event *ev)
 {
 	if (dsm_is_in(core->gone, ev->lost.member))
 		return; /* R48 */
+	if (DSM_BUG(loss_before_here) && dsm_is_in(core->unheard, ev->lost.member))
+		return;
 	if (ev->lost.member.v < core->config.members)
 		dsm_end(core, ev->lost.member, ev->lost.reason); /* R29 */
 	else

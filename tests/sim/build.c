@@ -22,11 +22,14 @@ static uint64_t space_page(const struct world *w, unsigned used)
 	       used % group;
 }
 
-static struct dsm_core_config core_config(const struct world *w, unsigned m)
+/* A newcomer begins with what `teller` knows. */
+static struct dsm_core_config core_config(const struct world *w, unsigned m,
+					  const struct dsm_core *teller)
 {
 	struct dsm_core_config config = {
 		.self = {(uint8_t)m},
 		.members = (uint8_t)w->options->members,
+		.founders = (uint8_t)w->founders,
 		.epoch = {w->tuning.epoch},
 		.pages = w->space_pages,
 		.hold_us = w->tuning.hold_us,
@@ -35,13 +38,20 @@ static struct dsm_core_config core_config(const struct world *w, unsigned m)
 	};
 	config.local[0] = w->local[0];
 	config.local[1] = w->local[1];
+	if (!teller)
+		return config;
+	config.present = dsm_core_present(teller) | member_bit(m);
+	for (uint8_t other = 0; other < w->options->members; other++) {
+		const struct member_id heir = dsm_core_heir(teller, (struct member_id){other});
+		config.heir[other] = member_eq(heir, MEMBER_NONE) ? 0 : heir.v + 1;
+	}
 	return config;
 }
 
-static void build_core(struct world *w, unsigned m)
+static void build_core(struct world *w, unsigned m, const struct dsm_core *teller)
 {
 	struct member *mb = &w->members[m];
-	const struct dsm_core_config config = core_config(w, m);
+	const struct dsm_core_config config = core_config(w, m, teller);
 	const size_t bytes = dsm_core_bytes(&config);
 	if (mb->core_memory && mb->core_bytes != bytes)
 		munmap(mb->core_memory, mb->core_bytes);
@@ -61,7 +71,9 @@ static void build_core(struct world *w, unsigned m)
 static void build_member(struct world *w, unsigned m)
 {
 	struct member *mb = &w->members[m];
-	build_core(w, m);
+	mb->core = NULL;
+	if (!(w->absent & member_bit(m)))
+		build_core(w, m, NULL);
 	memory_clear(&mb->memory, w->options->pages);
 	memset(mb->threads, 0, sizeof(mb->threads));
 	memset(mb->devices, 0, sizeof(mb->devices));
@@ -83,6 +95,12 @@ static void build_member(struct world *w, unsigned m)
 	mb->accuses = 0;
 }
 
+void build_newcomer(struct world *w, unsigned m, unsigned teller)
+{
+	build_core(w, m, w->members[teller].core);
+	w->absent &= ~member_bit(m);
+}
+
 static void build_page(struct world *w, unsigned page)
 {
 	struct book *b = &w->books[page];
@@ -99,6 +117,8 @@ static void forget(struct world *w)
 {
 	w->paused = w->dead = w->ended = w->suspects = 0;
 	w->stopping = w->leaving = w->left = 0;
+	w->newcomer = 0;
+	w->taken = 0;
 	w->doomed = w->draining = w->done = false;
 	w->silence = 0;
 	w->rests = 0;
@@ -122,6 +142,13 @@ static void draw_character(struct world *w, const struct birth *b)
 		tuning_draw(&w->tuning, w->options, &w->rng);
 	if (b->life)
 		w->tuning.epoch = b->epoch;
+	if (b->life || b->space)
+		w->tuning.leave_gap = w->tuning.join_gap = 0;
+	const bool all = !w->tuning.join_gap || !w->tuning.founders;
+	w->founders = all ? b->members : w->tuning.founders;
+	w->absent = 0;
+	for (unsigned m = w->founders; m < b->members; m++)
+		w->absent |= member_bit(m);
 }
 
 void build_world(struct world *w, const struct birth *b)

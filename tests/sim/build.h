@@ -27,5 +27,7 @@ struct birth {
 /* Everything as it is before the first event: cores just born, memories empty, nothing under way.
  */
 void build_world(struct world *w, const struct birth *birth);
+/* The core of a member that was absent, with what `teller` knows of the others. */
+void build_newcomer(struct world *w, unsigned m, unsigned teller);
 
 #endif

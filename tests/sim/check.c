@@ -33,7 +33,7 @@ void check_holder(struct world *w, unsigned m, uint16_t page)
 {
 	const struct frame *f = &w->members[m].memory.frames[page];
 	const struct gpage where = {w->space_page[page]};
-	if ((w->paused | w->dead | w->ended) & member_bit(m))
+	if ((w->paused | w->dead | w->ended | w->absent) & member_bit(m))
 		return;
 	const enum dsm_state state = dsm_core_state(w->members[m].core, where);
 	if (f->present != (state != DSM_I) || f->writable != (state == DSM_M))
@@ -320,7 +320,9 @@ static void rest_survivor(struct world *w, unsigned m)
 void check_rest(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members && !w->failure.set; m++) {
-		if (w->dead & member_bit(m))
+		if ((w->dead | w->absent) & member_bit(m))
+			continue;
+		if (w->doomed && w->left & member_bit(m))
 			continue;
 		if (w->doomed)
 			rest_survivor(w, m);

@@ -23,6 +23,9 @@ enum clock_kind {
 	CLOCK_EVICT,	/* some page is to be given back */
 	CLOCK_MOVE,	/* the home of some chunk is to move */
 	CLOCK_LEAVE,	/* a member is to leave */
+	CLOCK_COME,	/* one that is not there yet is to come */
+	CLOCK_JOIN,	/* member is told that `other` comes */
+	CLOCK_BIRTH,	/* all were told: its core begins */
 	CLOCK_STALE,	/* a message of another epoch turns up */
 	CLOCK_ODD,	/* an event the core must refuse */
 	CLOCK_LOST,	/* member is told that `other` is lost */
@@ -34,7 +37,7 @@ struct clock_event {
 	uint64_t order;	     /* set by clock_push */
 	uint8_t kind;	     /* enum clock_kind */
 	uint8_t member;	     /* whom it happens to */
-	uint8_t other;	     /* LETTER: sender, LOST: the dead */
+	uint8_t other;	     /* LETTER: sender, LOST: the dead, JOIN: the newcomer */
 	bool write;	     /* FAULT */
 	uint16_t index;	     /* THREAD, FAULT, DEVICE; HINT: 1 is an eviction */
 	uint16_t page;	     /* FAULT */

@@ -45,7 +45,8 @@ static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effe
 {
 	const uint8_t type = fx->msg.type;
 	const uint16_t page = world_page(w, fx->msg.page);
-	if (type == PAGE_LEAVE || type == PAGE_TELL || type == PAGE_BYE || type == PAGE_GONE)
+	if (type == PAGE_LEAVE || type == PAGE_TELL || type == PAGE_BYE || type == PAGE_GONE ||
+	    type == PAGE_HERE)
 		return fx->msg.requester.v == m;
 	if (page_type_class(type) == PAGE_CLASS_REQUEST)
 		return fx->to.v == dsm_core_home(w->members[m].core, fx->msg.page).v;
@@ -100,6 +101,8 @@ static const char *send_fault(struct world *w, unsigned m, const struct dsm_effe
 		return "to itself";
 	if (w->left & member_bit(fx->to.v))
 		return "to a member that has left";
+	if (w->absent & member_bit(fx->to.v))
+		return "to a member that has not begun";
 	if (msg->type < PAGE_GET_S || msg->type > PAGE_TYPE_LAST || msg->type == PAGE_PING ||
 	    msg->type == PAGE_POST)
 		return "of a type that is not the core's";

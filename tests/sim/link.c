@@ -71,13 +71,17 @@ static void schedule(struct world *w, unsigned from, unsigned to)
 						.other = (uint8_t)from});
 }
 
-static uint64_t draw_arrival(struct world *w, const struct link *link)
+enum { FIRST_IS_LATE = 500 }; /* per mille: a channel just opened may be slow to begin */
+
+static uint64_t draw_arrival(struct world *w, const struct link *link, int type)
 {
 	const struct tuning *t = &w->tuning;
+	const bool first = type == PAGE_HERE && t->tail_delay;
+	const uint32_t tail = first ? FIRST_IS_LATE : t->tail;
 	uint64_t delay = t->base;
 	if (t->jitter)
 		delay += rng_below(&w->rng, (uint32_t)t->jitter);
-	if (rng_chance(&w->rng, t->tail)) {
+	if (rng_chance(&w->rng, tail)) {
 		delay += rng_below(&w->rng, (uint32_t)t->tail_delay);
 		w->figures->done[SIM_DELAY]++;
 	}
@@ -146,7 +150,7 @@ void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg
 	struct link *link = links_at(&w->links, from, to);
 	struct letter letter = {.msg = *msg,
 				.data = data,
-				.arrival = draw_arrival(w, link),
+				.arrival = draw_arrival(w, link, msg->type),
 				.loose = loosened(w, from, to, msg)};
 	if (link->cut || w->dead & member_bit(to)) {
 		account_loose(w, &letter, 1);

@@ -16,8 +16,13 @@ void loss_suspect(struct world *w, dsm_set members)
 void loss_die(struct world *w, unsigned m)
 {
 	struct member *mb = &w->members[m];
+	const bool concerns = world_concerned(w) & member_bit(m);
 	if (w->dead & member_bit(m))
 		return;
+	if (!concerns && w->absent & member_bit(m)) { /* it will never come */
+		w->dead |= member_bit(m);
+		return;
+	}
 	world_say(w, "%12" PRIu64 "          m%u dies", w->now, m);
 	w->figures->done[SIM_CRASH]++;
 	memory_die(w, m);
@@ -25,7 +30,8 @@ void loss_die(struct world *w, unsigned m)
 	mb->n_blocked = 0;
 	w->paused &= ~member_bit(m);
 	w->dead |= member_bit(m);
-	loss_suspect(w, member_bit(m));
+	w->suspects |= member_bit(m);
+	w->doomed |= concerns; /* else it depends on whether what it sent last arrives */
 	for (unsigned other = 0; other < w->options->members; other++) {
 		if (other == m)
 			continue;
@@ -37,7 +43,8 @@ void loss_die(struct world *w, unsigned m)
 
 void loss_cut(struct world *w, unsigned from, unsigned to)
 {
-	if ((w->dead & member_bit(from)) | (w->dead & member_bit(to)) ||
+	const dsm_set concerned = world_concerned(w) | w->ended;
+	if (!(concerned & member_bit(from)) || !(concerned & member_bit(to)) ||
 	    links_at(&w->links, from, to)->cut)
 		return;
 	world_say(w, "%12" PRIu64 "          the link from m%u to m%u is cut", w->now, from, to);
@@ -70,7 +77,7 @@ void loss_stray(struct world *w, unsigned from, unsigned to, const struct letter
 static int member_there(const struct world *w, uint8_t cell)
 {
 	for (unsigned m = 0; m < w->options->members; m++)
-		if (w->cell[m] == cell)
+		if (w->cell[m] == cell && !((w->absent | w->left) & member_bit(m)))
 			return (int)m;
 	return -1;
 }
@@ -97,9 +104,13 @@ void loss_send_strays(struct world *w)
 	}
 }
 
+/* One that m knows. */
 static unsigned some_other(const struct world *w, unsigned m, unsigned wanted)
 {
-	return wanted < w->options->members && wanted != m ? wanted : (m + 1) % w->options->members;
+	unsigned other = wanted;
+	while (other >= w->options->members || other == m || w->absent & member_bit(other))
+		other = (other + 1) % w->options->members;
+	return other;
 }
 
 /* A member of the life before that goes on still is told of the life after it. */

@@ -24,7 +24,8 @@
 	  "a member sends what no rule allows, once: the space must end and say who")              \
 	X(MOVE, move, "homes of chunks move")                                                      \
 	X(DISCARD, discard, "some of what is evicted is thrown away: it reads as zeros then")      \
-	X(LEAVE, leave, "members leave in order, sometimes two at a time; the others go on")
+	X(LEAVE, leave, "members leave in order, sometimes two at a time; the others go on")       \
+	X(JOIN, join, "some members are not there at first, and come one after the other")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,

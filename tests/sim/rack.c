@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/sim/build.h"
+#include "tests/sim/change.h"
 #include "tests/sim/guard.h"
 #include "tests/sim/loss.h"
 #include "tests/sim/probe.h"
@@ -47,8 +48,6 @@ static void begin(struct rack *r, struct birth *b)
 		b->before->after = w;
 	else if (b->space)
 		w->tuning.loss_step = 0;
-	if (b->before || b->space)
-		w->tuning.leave_gap = 0;
 	r->figures.worlds++;
 	r->figures.again += b->before != NULL;
 	world_begin(w);
@@ -65,9 +64,7 @@ static void begin_spaces(struct rack *r)
 	for (unsigned m = 0; m < o->members; m++)
 		first.cell[m] = (uint8_t)m;
 	begin(r, &first);
-	if (sides)
-		r->worlds[0]->tuning.leave_gap = 0; /* a loss elsewhere may strike it */
-	r->cells = o->members + 1;		    /* one that the first space does not use */
+	r->cells = o->members + 1; /* one that the first space does not use */
 	for (unsigned i = 1; i <= sides; i++) {
 		struct birth side = {.space = i, .steps = side_steps};
 		const unsigned most = r->cells < SIDE_MEMBERS_MAX ? r->cells : SIDE_MEMBERS_MAX;
@@ -90,15 +87,22 @@ static void kill_cell(struct rack *r, uint8_t cell)
 				loss_die(r->worlds[i], m);
 }
 
+/* Anybody whose loss concerns the space; rather one that just leaves or comes. */
+static unsigned draw_victim(struct world *w)
+{
+	const dsm_set rather = rng_chance(&w->rng, 500) ? change_under_way(w) : 0;
+	const dsm_set victims = rather ? rather : world_concerned(w);
+	unsigned m;
+	do
+		m = rng_below(&w->rng, w->options->members);
+	while (!(victims & member_bit(m)));
+	return m;
+}
+
 static void crash(struct rack *r, struct world *w)
 {
-	for (unsigned left = w->tuning.crashes; left;) {
-		const unsigned m = rng_below(&w->rng, w->options->members);
-		if (w->dead & member_bit(m))
-			continue;
-		kill_cell(r, w->cell[m]);
-		left--;
-	}
+	for (unsigned n = w->tuning.crashes; n && world_concerned(w); n--)
+		kill_cell(r, w->cell[draw_victim(w)]);
 }
 
 /* Cuts the links between the two sides, in one way or both, in one world. */
@@ -140,10 +144,19 @@ static void part(struct rack *r, struct world *w)
 			cut_world(r->worlds[i], left, right, ways);
 }
 
+static bool is_time_to_strike(struct world *w)
+{
+	const struct tuning *t = &w->tuning;
+	if (!t->loss_step || w->steps < t->loss_step)
+		return false;
+	return !t->strike || (change_under_way(w) && rng_chance(&w->rng, t->strike));
+}
+
 static void strike(struct rack *r, struct world *w)
 {
 	for (unsigned i = 0; i < r->n; i++)
 		r->worlds[i]->silence = w->tuning.silence;
+	r->figures.losses_in_change += change_under_way(w) != 0;
 	r->struck = true;
 	w->tuning.loss_step = 0;
 	if (w->tuning.crashes)
@@ -209,7 +222,7 @@ static void live(void *arg)
 	while ((w = next_world(r)) != NULL && !(r->steps_max && taken >= r->steps_max)) {
 		const uint64_t steps = w->steps;
 		r->current = w;
-		if (w->tuning.loss_step && w->steps >= w->tuning.loss_step)
+		if (is_time_to_strike(w))
 			strike(r, w);
 		world_turn(w);
 		taken += w->steps - steps;

@@ -112,8 +112,9 @@ static void print_text(const struct report *r, const struct rack *rack)
 	printf("%" PRIu64 " lives of spaces, %" PRIu64 " of them after a loss; %" PRIu64
 	       " messages between one life and another; %" PRIu64
 	       " steps in spaces a loss elsewhere did not concern\n%" PRIu64
-	       " hostile messages tried\n",
-	       f->worlds, f->again, f->zombies, f->steps_after_loss, f->hostile);
+	       " hostile messages tried; %" PRIu64 " losses while somebody left or came\n",
+	       f->worlds, f->again, f->zombies, f->steps_after_loss, f->hostile,
+	       f->losses_in_change);
 }
 
 void report_print(const struct report *r, const struct rack *rack)

@@ -111,6 +111,10 @@ void say_event(struct world *w, unsigned m, const struct dsm_event *event,
 			  event->acquire.pages, event->acquire.write ? "write" : "read",
 			  event->acquire.token);
 		break;
+	case DSM_EV_JOIN:
+		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u join m%u", w->now, w->steps, m,
+			  event->join.member.v);
+		break;
 	case DSM_EV_RELEASE:
 		world_say(w, "%12" PRIu64 " %8" PRIu64 " m%u release token %u", w->now, w->steps, m,
 			  event->release.token);

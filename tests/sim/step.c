@@ -35,8 +35,9 @@ static void tell_others(struct world *w, unsigned m, struct member_id lost)
 		.requester = lost,
 		.epoch = {w->tuning.epoch},
 	};
+	const dsm_set nobody = (w->absent & ~world_concerned(w)) | w->left | member_bit(m);
 	for (unsigned other = 0; other < w->options->members; other++)
-		if (other != m)
+		if (!(nobody & member_bit(other)))
 			link_send(w, m, other, &msg, 0);
 }
 
@@ -55,6 +56,7 @@ static void lost(struct world *w, unsigned m, const struct dsm_effect *fx)
 		world_fail(w, "I6", -1, "effects follow LOST");
 	mb->ended = true;
 	w->ended |= member_bit(m);
+	w->doomed = true;
 	tell_others(w, m, fx->to);
 }
 
@@ -148,8 +150,9 @@ static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
 	}
 }
 
-static void unblock(struct world *w, struct member *mb)
+void step_unblock(struct world *w, unsigned m)
 {
+	struct member *mb = &w->members[m];
 	for (size_t i = 0; i < mb->n_blocked; i++) {
 		mb->blocked[i].time = w->now;
 		clock_push(&w->clock, mb->blocked[i]);
@@ -213,7 +216,7 @@ void step_resume(struct world *w, unsigned m)
 	w->paused &= ~member_bit(m);
 	carry_on(w, m, false);
 	if (!mb->paused)
-		unblock(w, mb);
+		step_unblock(w, m);
 }
 
 static void note_page(const struct world *w, struct member *mb, struct gpage page)
@@ -323,8 +326,9 @@ void step_letter(struct world *w, unsigned from, unsigned to, const struct lette
 	const enum page_class class = page_type_class(letter->msg.type);
 	if (w->ended & member_bit(to))
 		loss_stray(w, from, to, letter);
-	if (class == PAGE_CLASS_LINK && rng_chance(&w->rng, 500)) {
-		/* An engine may hand it on as an event. */
+	const bool gone = w->left & member_bit(letter->msg.requester.v);
+	if (class == PAGE_CLASS_LINK && !gone && rng_chance(&w->rng, 500)) {
+		/* An engine may hand it on as an event; not what was said of one that left. */
 		loss_lost(w, to, letter->msg.requester.v);
 		return;
 	}

@@ -20,6 +20,9 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 
 void step_letter(struct world *w, unsigned from, unsigned to, const struct letter *letter);
 
+/* What waited for m's engine comes now. */
+void step_unblock(struct world *w, unsigned m);
+
 /* CLOCK_RESUME: goes on with the effects. */
 void step_resume(struct world *w, unsigned m);
 

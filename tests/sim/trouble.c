@@ -8,7 +8,7 @@
 
 enum { STORM_MAX = 100, MOVE_TRIES = 4 };
 
-static void again(struct world *w, unsigned m, enum clock_kind kind, uint64_t gap)
+void trouble_again(struct world *w, unsigned m, enum clock_kind kind, uint64_t gap)
 {
 	if (!gap || w->draining || (w->dead | w->ended) & member_bit(m))
 		return;
@@ -18,17 +18,16 @@ static void again(struct world *w, unsigned m, enum clock_kind kind, uint64_t ga
 						   .member = (uint8_t)m});
 }
 
-void trouble_start(struct world *w)
+void trouble_start(struct world *w, unsigned m)
 {
-	for (unsigned m = 0; m < w->options->members; m++) {
-		again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
-		again(w, m, CLOCK_MOVE, w->tuning.move_gap);
-		again(w, m, CLOCK_LEAVE, w->tuning.leave_gap);
-		again(w, m, CLOCK_STORM, w->tuning.storm_gap);
-		again(w, m, CLOCK_STALE, w->tuning.stale_gap);
-		again(w, m, CLOCK_ODD, w->tuning.odd_gap);
-		again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
-	}
+	if (w->absent & member_bit(m))
+		return;
+	trouble_again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+	trouble_again(w, m, CLOCK_MOVE, w->tuning.move_gap);
+	trouble_again(w, m, CLOCK_STORM, w->tuning.storm_gap);
+	trouble_again(w, m, CLOCK_STALE, w->tuning.stale_gap);
+	trouble_again(w, m, CLOCK_ODD, w->tuning.odd_gap);
+	trouble_again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
 }
 
 static void evict(struct world *w, unsigned m, uint16_t page)
@@ -48,11 +47,19 @@ static void evict(struct world *w, unsigned m, uint16_t page)
 void trouble_evict(struct world *w, unsigned m)
 {
 	evict(w, m, thread_draw_page(w));
-	again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
+	trouble_again(w, m, CLOCK_EVICT, w->tuning.evict_gap);
 }
 
-/* Mostly of a chunk whose home is here; sometimes of another, or to where it is already: nothing
- * may come of that. */
+/* Anybody, rather one that is just coming. */
+static uint8_t draw_new_home(struct world *w)
+{
+	if (w->newcomer && rng_chance(&w->rng, 300))
+		return (uint8_t)(w->newcomer - 1);
+	return (uint8_t)rng_below(&w->rng, w->options->members);
+}
+
+/* Mostly of a chunk whose home is here; sometimes of another, to where it is already, or to one
+ * that is not there: nothing may come of that. */
 void trouble_move(struct world *w, unsigned m)
 {
 	uint16_t page = thread_draw_page(w);
@@ -60,57 +67,10 @@ void trouble_move(struct world *w, unsigned m)
 		page = thread_draw_page(w);
 	struct dsm_event ev = {
 		.type = DSM_EV_MOVE,
-		.move = {.page = {w->space_page[page]},
-			 .to = {(uint8_t)rng_below(&w->rng, w->options->members)}},
+		.move = {.page = {w->space_page[page]}, .to = {draw_new_home(w)}},
 	};
 	step_give(w, m, &ev, NULL);
-	again(w, m, CLOCK_MOVE, w->tuning.move_gap);
-}
-
-static bool is_idle(const struct world *w, unsigned m)
-{
-	for (unsigned i = 0; i < w->tuning.threads; i++)
-		if (w->members[m].threads[i].state != THREAD_IDLE)
-			return false;
-	for (unsigned i = 0; i < w->tuning.devices; i++)
-		if (w->members[m].devices[i].state != DEVICE_IDLE)
-			return false;
-	return true;
-}
-
-/* Somebody stays. Mostly one after the other; if they cross, the core sorts it out. */
-static bool may_stop(struct world *w)
-{
-	const dsm_set others = w->stopping & ~w->left;
-	const unsigned stay = w->options->members - (unsigned)__builtin_popcountll(w->stopping);
-	return stay > 1 && (!others || rng_chance(&w->rng, 300));
-}
-
-/* A core refuses while it knows of another that leaves: it is asked again. */
-static void order_to_leave(struct world *w, unsigned m)
-{
-	struct dsm_event ev = {.type = DSM_EV_LEAVE};
-	struct dsm_core_stats before, after;
-	dsm_core_stats(w->members[m].core, &before);
-	w->leaving |= member_bit(m);
-	step_give(w, m, &ev, NULL);
-	dsm_core_stats(w->members[m].core, &after);
-	if (after.refused == before.refused)
-		return;
-	w->leaving &= ~member_bit(m);
-	w->members[m].odd_given++;
-}
-
-void trouble_leave(struct world *w, unsigned m)
-{
-	if (!w->tuning.leave_gap)
-		return;
-	if (!(w->stopping & member_bit(m)) && !w->draining && may_stop(w))
-		w->stopping |= member_bit(m);
-	else if (w->stopping & member_bit(m) && is_idle(w, m))
-		order_to_leave(w, m);
-	if (!(w->leaving & member_bit(m)))
-		again(w, m, CLOCK_LEAVE, w->tuning.leave_gap);
+	trouble_again(w, m, CLOCK_MOVE, w->tuning.move_gap);
 }
 
 /* Fault messages whose threads were woken long ago, and evictions among them: more of them than a
@@ -132,7 +92,7 @@ void trouble_storm(struct world *w, unsigned m)
 					      .index = rng_chance(&w->rng, evictions),
 					      .write = write,
 				      });
-	again(w, m, CLOCK_STORM, w->tuning.storm_gap);
+	trouble_again(w, m, CLOCK_STORM, w->tuning.storm_gap);
 }
 
 void trouble_hint(struct world *w, const struct clock_event *event)
@@ -154,7 +114,7 @@ void trouble_stale(struct world *w, unsigned m)
 {
 	const unsigned from = rng_below(&w->rng, w->options->members);
 	const struct link *link = links_at(&w->links, from, m);
-	again(w, m, CLOCK_STALE, w->tuning.stale_gap);
+	trouble_again(w, m, CLOCK_STALE, w->tuning.stale_gap);
 	if (!link->used)
 		return;
 	struct letter letter = link->sample;
@@ -167,6 +127,8 @@ void trouble_give_stale(struct world *w, unsigned m, unsigned from, const struct
 {
 	struct member *mb = &w->members[m];
 	struct dsm_core_stats before, after;
+	if ((w->left | w->absent) & member_bit(m))
+		return;
 	dsm_core_stats(mb->core, &before);
 	w->figures->done[SIM_EPOCH]++;
 	struct dsm_event ev = {.type = DSM_EV_MSG,
@@ -201,6 +163,10 @@ void trouble_odd(struct world *w, unsigned m)
 	else if (rng_chance(&w->rng, 100))
 		ev = (struct dsm_event){.type = DSM_EV_LOST,
 					.lost = {.member = {(uint8_t)w->options->members}}};
+	else if (rng_chance(&w->rng, 200)) /* a number that is used, or none */
+		ev = (struct dsm_event){
+			.type = DSM_EV_JOIN,
+			.join = {{(uint8_t)(rng_chance(&w->rng, 500) ? m : w->options->members)}}};
 	else if (rng_chance(&w->rng, 100))
 		ev = (struct dsm_event){.type = DSM_EV_RELEASE, .release = {.token = UINT32_MAX}};
 	w->figures->done[SIM_EPOCH]++;
@@ -208,12 +174,12 @@ void trouble_odd(struct world *w, unsigned m)
 		w->members[m].odd_given++;
 	const struct letter empty = {0};
 	step_give(w, m, &ev, &empty);
-	again(w, m, CLOCK_ODD, w->tuning.odd_gap);
+	trouble_again(w, m, CLOCK_ODD, w->tuning.odd_gap);
 }
 
 void trouble_spurious(struct world *w, unsigned m)
 {
 	struct dsm_event ev = {.type = DSM_EV_TIMER};
 	step_give(w, m, &ev, NULL);
-	again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
+	trouble_again(w, m, CLOCK_SPURIOUS, w->tuning.spurious_gap);
 }

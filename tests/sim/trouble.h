@@ -4,13 +4,18 @@
 #ifndef CELLULAR_SIM_TROUBLE_H
 #define CELLULAR_SIM_TROUBLE_H
 
-struct clock_event;
+#include <stdint.h>
+
+#include "tests/sim/clock.h"
+
 struct letter;
 struct world;
 
-void trouble_start(struct world *w); /* begins, or begins again after a rest */
-/* Its threads and devices stop; when they have, it is told to leave. */
-void trouble_leave(struct world *w, unsigned m);
+/* The next one of this kind, after about `gap` ns; not where gap is 0, nor at rest. */
+void trouble_again(struct world *w, unsigned m, enum clock_kind kind, uint64_t gap);
+
+/* Begins for a member, or begins again after a rest. */
+void trouble_start(struct world *w, unsigned m);
 void trouble_move(struct world *w, unsigned m);
 void trouble_evict(struct world *w, unsigned m); /* CLOCK_EVICT */
 void trouble_stale(struct world *w, unsigned m); /* CLOCK_STALE */

@@ -101,14 +101,34 @@ static void draw_lateness(struct tuning *t, struct rng *r)
 	t->write = 1000;
 }
 
-/* Who leaves is not among those that must learn of a loss. */
 static void draw_leaving(struct tuning *t, const struct options *o, struct rng *r)
 {
 	if (!(o->faults & 1 << SIM_LEAVE) || o->members < 2)
 		return;
 	t->leave_gap = rng_pick(r, 0, 50, 300, 2000) * US * o->members;
-	if (t->forge_step || t->loss_step)
+	if (t->forge_step)
 		t->leave_gap = 0;
+}
+
+/* The others may all come before the steps are used up, or hardly one. */
+static void draw_joining(struct tuning *t, const struct options *o, struct rng *r)
+{
+	if (!(o->faults & 1 << SIM_JOIN) || o->members < 2)
+		return;
+	t->join_gap = rng_pick(r, 0, 50, 300, 2000) * US * o->members;
+	const unsigned founders = (unsigned)rng_between(r, 1, o->members - 1);
+	if (t->forge_step)
+		t->join_gap = 0;
+	t->founders = t->join_gap ? founders : 0;
+}
+
+/* Members are few: who leaves or comes does so early. */
+static void draw_loss_in_change(struct tuning *t, struct rng *r)
+{
+	if (!t->loss_step || !(t->leave_gap || t->join_gap) || rng_chance(r, 500))
+		return;
+	t->strike = (uint32_t)rng_pick(r, 20, 50, 200);
+	t->loss_step = 1;
 }
 
 void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
@@ -128,4 +148,6 @@ void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
 		draw_lateness(out, r);
 	out->acquire_us = (uint32_t)rng_pick(r, 50, 300, 2000);
 	out->epoch = (uint32_t)rng_pick(r, 1, 2, 0, UINT32_MAX, 0x80000000u, 77);
+	draw_joining(out, o, r);
+	draw_loss_in_change(out, r);
 }

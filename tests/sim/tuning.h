@@ -37,9 +37,13 @@ struct tuning {
 	uint32_t discard;      /* per mille of the evictions that throw the content away */
 	uint64_t move_gap;     /* ns between two orders to move a home, of a member; 0: none */
 	uint64_t leave_gap;    /* ns between two members that leave, about; 0: nobody does */
+	uint64_t join_gap;     /* ns between two that come, about; 0: all are there at first */
+	unsigned founders;     /* members that are there at first; 0: all */
 	uint64_t stale_gap;    /* ns between two messages of another epoch; 0: none */
 	uint64_t odd_gap;      /* ns between two events to be refused; 0: none */
 	uint64_t loss_step;    /* when cells die or are cut off; 0: never */
+	uint32_t strike;       /* ... per mille of the turns while somebody leaves or comes; 0: any
+				  time */
 	unsigned crashes;      /* cells that die then; 0: they are cut off */
 	uint64_t forge_step;   /* when a member sends what no rule allows; 0: never */
 	uint64_t silence;      /* ns, most after which a member takes a silent one for lost */

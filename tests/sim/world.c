@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/audit.h"
+#include "tests/sim/change.h"
 #include "tests/sim/forge.h"
 #include "tests/sim/hostile.h"
 #include "tests/sim/loss.h"
@@ -58,6 +59,8 @@ uint16_t world_page(const struct world *w, struct gpage page)
 bool world_is_home(const struct world *w, unsigned m, uint16_t page)
 {
 	struct dsm_dir dir;
+	if (w->absent & member_bit(m))
+		return false;
 	return dsm_core_dir(w->members[m].core, (struct gpage){w->space_page[page]}, &dir);
 }
 
@@ -111,6 +114,8 @@ static void run_letter(struct world *w, const struct clock_event *ev)
 	if (!links_at(&w->links, ev->other, ev->member)->n)
 		return; /* died with its sender */
 	const struct letter letter = link_take(w, ev->other, ev->member);
+	if (w->left & member_bit(ev->member) && letter.msg.type == PAGE_MEMBER_LOST)
+		return; /* too late for it */
 	if (w->left & member_bit(ev->member)) {
 		world_fail(w, "I11", -1, "m%u sends %s to m%u, which has left", ev->other,
 			   page_type_name(letter.msg.type), ev->member);
@@ -125,7 +130,20 @@ static void run_letter(struct world *w, const struct clock_event *ev)
 static bool concerns_leaver(const struct clock_event *ev)
 {
 	return ev->kind == CLOCK_LETTER || ev->kind == CLOCK_TIMER || ev->kind == CLOCK_SPURIOUS ||
-	       ev->kind == CLOCK_RESUME;
+	       ev->kind == CLOCK_RESUME || ev->kind == CLOCK_LOST || ev->kind == CLOCK_ZOMBIE;
+}
+
+static bool brings_member(const struct clock_event *ev)
+{
+	return ev->kind == CLOCK_COME || ev->kind == CLOCK_BIRTH;
+}
+
+/* Its engine is busy, or it has none yet. */
+static bool must_wait(const struct world *w, const struct clock_event *ev)
+{
+	if (w->absent & member_bit(ev->member))
+		return !brings_member(ev);
+	return w->members[ev->member].paused && waits_for_engine(ev);
 }
 
 static void dispatch(struct world *w, const struct clock_event *ev)
@@ -135,7 +153,7 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 		return;
 	if (w->leaving & member_bit(m) && !concerns_leaver(ev))
 		return;
-	if (w->members[m].paused && waits_for_engine(ev)) {
+	if (must_wait(w, ev)) {
 		block(&w->members[m], ev);
 		return;
 	}
@@ -168,7 +186,16 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 		trouble_move(w, m);
 		break;
 	case CLOCK_LEAVE:
-		trouble_leave(w, m);
+		change_leave(w, m);
+		break;
+	case CLOCK_COME:
+		change_come(w, m);
+		break;
+	case CLOCK_JOIN:
+		change_join(w, ev);
+		break;
+	case CLOCK_BIRTH:
+		change_birth(w, m);
 		break;
 	case CLOCK_STALE:
 		trouble_stale(w, m);
@@ -193,20 +220,27 @@ static void dispatch(struct world *w, const struct clock_event *ev)
 
 /* ---- a whole life ---- */
 
+void world_start_member(struct world *w, unsigned m)
+{
+	if (w->draining || (w->dead | w->ended | w->stopping | w->absent) & member_bit(m))
+		return;
+	for (unsigned i = 0; i < w->tuning.threads; i++)
+		thread_start(w, m, i);
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		device_start(w, m, i);
+}
+
 static void start_load(struct world *w)
 {
 	w->draining = false;
 	w->events = 0;
 	w->load_steps = w->steps;
+	for (unsigned m = 0; m < w->options->members; m++)
+		world_start_member(w, m);
 	for (unsigned m = 0; m < w->options->members; m++) {
-		if ((w->dead | w->ended | w->stopping) & member_bit(m))
-			continue;
-		for (unsigned i = 0; i < w->tuning.threads; i++)
-			thread_start(w, m, i);
-		for (unsigned i = 0; i < w->tuning.devices; i++)
-			device_start(w, m, i);
+		trouble_start(w, m);
+		change_start(w, m);
 	}
-	trouble_start(w);
 }
 
 static bool load_is_over(const struct world *w)
@@ -227,7 +261,7 @@ static void stop_load(struct world *w)
 static void check_inside(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members && !w->doomed; m++)
-		if (!w->members[m].ended) {
+		if (!w->members[m].ended && !(w->absent & member_bit(m))) {
 			count_check(w, m);
 			audit_rest(w, m);
 		}
@@ -253,7 +287,7 @@ bool world_turn(struct world *w)
 		w->now = ev.time;
 		w->events++;
 		dispatch(w, &ev);
-		if (ev.kind != CLOCK_THREAD) /* gives cores nothing */
+		if (ev.kind != CLOCK_THREAD && !(w->absent & member_bit(ev.member)))
 			audit_step(w, ev.member);
 	} else {
 		stop_load(w);
@@ -275,17 +309,25 @@ uint64_t world_due(const struct world *w)
 dsm_set world_living(const struct world *w)
 {
 	const dsm_set all = UINT64_MAX >> (DSM_MEMBERS_MAX - w->options->members);
-	return all & ~(w->dead | w->ended);
+	return all & ~(w->dead | w->ended | w->absent | w->left);
+}
+
+dsm_set world_concerned(const struct world *w)
+{
+	const dsm_set newcomer = w->newcomer ? member_bit(w->newcomer - 1u) : 0;
+	return (world_living(w) | newcomer) & ~w->dead;
 }
 
 static void tuning_say(struct world *w)
 {
 	const struct tuning *t = &w->tuning;
 	world_say(w,
-		  "seed %" PRIu64 ", epoch %u, %u members: threads %u devices %u group %u write %u "
+		  "seed %" PRIu64
+		  ", epoch %u, %u members, %u at first: threads %u devices %u group %u write %u "
 		  "hot %u/%u sets %u think %" PRIu64 " hold %u us acquire %u us",
-		  w->seed, t->epoch, w->options->members, t->threads, t->devices, t->group,
-		  t->write, t->hot, t->hot_pages, t->sets, t->think, t->hold_us, t->acquire_us);
+		  w->seed, t->epoch, w->options->members, w->founders, t->threads, t->devices,
+		  t->group, t->write, t->hot, t->hot_pages, t->sets, t->think, t->hold_us,
+		  t->acquire_us);
 	world_say(w,
 		  "delay %" PRIu64 "+%" PRIu64 ", %u: %" PRIu64 "; evict %" PRIu64 " loss %" PRIu64
 		  " crashes %u pause %u: %" PRIu64 " wake %" PRIu64 " timer %" PRIu64,
@@ -303,6 +345,8 @@ void world_gather(struct world *w)
 {
 	for (unsigned m = 0; m < w->options->members; m++) {
 		struct dsm_core_stats stats;
+		if (w->absent & member_bit(m))
+			continue;
 		dsm_core_stats(w->members[m].core, &stats);
 		w->figures->requests += stats.read_local + stats.read_remote + stats.write_local +
 					stats.write_remote + stats.upgrade_local +

@@ -13,6 +13,7 @@
  *	thread.c  threads that stall on pages; device.c: acquire and release
  *	trouble.c evictions, storms of faults, messages of another epoch
  *	hostile.c messages that no rule allows (rules.c), tried on a core and taken back
+ *	change.c  members that leave and members that come
  *	loss.c    deaths, cut links, and what comes back from a life that is over
  *	oracle.c  what memory ought to be; check.c and legal.c: the invariants
  *	say.c     the words of the transcript
@@ -104,6 +105,7 @@ struct figures {
 	uint64_t retries_max;		/* of one instruction */
 	uint64_t stale_version;		/* messages overtaken by a newer version */
 	uint64_t redirected;		/* requests that found their home moved */
+	uint64_t losses_in_change;	/* cells struck while somebody left or came */
 	uint64_t worlds;		/* lives of spaces */
 	uint64_t again;			/* ... that followed one that had ended */
 	uint64_t zombies;		/* messages of an ended life that came into another one */
@@ -154,6 +156,10 @@ struct world {
 	dsm_set stopping;     /* members whose threads and devices stop, so that they can leave */
 	dsm_set leaving;      /* ... that were told to */
 	dsm_set left;	      /* ... that have */
+	unsigned founders;    /* members that were there at first */
+	dsm_set absent;	      /* members that did not begin yet: they have no core */
+	uint8_t newcomer;     /* who of them is said to come, + 1; 0: nobody */
+	dsm_set taken;	      /* members that were told so */
 	dsm_set suspects;     /* members whose loss may be said: dead, or cut off from somebody */
 	bool doomed;	      /* there are suspects: this life ends */
 	uint64_t silence;     /* ns, most after which a member takes a silent one for lost */
@@ -187,8 +193,12 @@ bool world_turn(struct world *w);
 /* Adds this life's counters to the figures. */
 void world_gather(struct world *w);
 
-/* Members that are neither dead nor have said LOST. */
+/* Members that are there and are neither dead nor have said LOST. */
 dsm_set world_living(const struct world *w);
+/* Those whose loss concerns the space: who did not leave, and who is said to come. */
+dsm_set world_concerned(const struct world *w);
+/* Sets a member's threads and devices going, unless it is no time for load. */
+void world_start_member(struct world *w, unsigned m);
 
 /* Notes the first violation of a seed; the run ends at the next chance. page -1: no page. */
 void world_fail(struct world *w, const char *invariant, int page, const char *fmt, ...)
