@@ -17,13 +17,16 @@ static bool is_here(const struct dsm_core *core, const struct dsm_collection *c,
 /* ---- R24, R25: what is put off ---- */
 
 /* Until when a page may be kept from others at most. */
-static uint64_t held_until(const struct dsm_core *core, uint32_t page)
+static uint64_t held_until(const struct world *w, const struct dsm_core *core, uint32_t page)
 {
+	const unsigned threads = DSM_ACQUIRES_MAX + core->threads;
 	const uint32_t age = (uint32_t)(core->now / US) - core->holders[page].granted_us;
 	uint64_t until = core->now;
 	if (age < core->config.hold_us)
 		until += (uint64_t)(core->config.hold_us - age) * US;
-	for (int i = 0; i < COLLECTIONS_MAX; i++) {
+	for (unsigned i = 0; i < threads; i++) {
+		if (i >= w->tuning.devices && i < DSM_ACQUIRES_MAX)
+			continue; /* of devices the lowest places are in use */
 		const struct dsm_collection *c = &core->collection[i];
 		for (unsigned p = 0; p < c->prefix && c->state != COLLECTION_IDLE; p++)
 			if (c->page[p] == page && c->until > until)
@@ -44,7 +47,7 @@ static void audit_deferred(struct world *w, unsigned m)
 		else if (above->deadline > d->deadline)
 			world_fail(w, "I16", -1, "m%u serves what it put off in the wrong order",
 				   m);
-		else if (d->deadline > held_until(core, page) + US) /* ages are whole us */
+		else if (d->deadline > held_until(w, core, page) + US) /* ages are whole us */
 			world_fail(w, "I16", world_page(w, d->msg.page),
 				   "m%u puts a request off for longer than it holds the page", m);
 	}
@@ -111,6 +114,21 @@ static void audit_collections(struct world *w, unsigned m)
 		audit_collection(w, m, &core->collection[i]);
 	for (unsigned i = 0; i < core->threads; i++)
 		audit_collection(w, m, &core->collection[DSM_ACQUIRES_MAX + i]);
+}
+
+uint64_t audit_walked(const struct world *w, unsigned m)
+{
+	const struct dsm_leave *leave = &w->members[m].core->leave;
+	return leave->page + leave->chunk;
+}
+
+/* A step looks at so many pages of its own accord, no more. */
+void audit_walk(struct world *w, unsigned m, uint64_t from)
+{
+	const uint64_t to = audit_walked(w, m);
+	if (to > from + DSM_CHUNK_PAGES)
+		world_fail(w, "I14", -1, "m%u looks at %" PRIu64 " pages in one step", m,
+			   to - from);
 }
 
 void audit_step(struct world *w, unsigned m)

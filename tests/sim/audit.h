@@ -7,8 +7,13 @@
 #ifndef CELLULAR_SIM_AUDIT_H
 #define CELLULAR_SIM_AUDIT_H
 
+#include <stdint.h>
+
 struct world;
 
+/* How far a core that leaves has come; and after its step: from there, not too far. */
+uint64_t audit_walked(const struct world *w, unsigned m);
+void audit_walk(struct world *w, unsigned m, uint64_t from);
 void audit_step(struct world *w, unsigned m);
 void audit_rest(struct world *w, unsigned m);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pages used are spread over the space so that they have different homes: groups of `group`
- * pages astride the edge of two chunks. The last pages of the space are a local range.
+ * pages astride the edge of two chunks. Behind them lies a
+ * local range, and before them; the space ends soon after, within a chunk.
  */
 #include "tests/sim/build.h"
 
@@ -11,7 +12,7 @@
 
 #include "tests/sim/world.h"
 
-enum { LOCAL_PAGES = 4 };
+enum { LOCAL_PAGES = 4, TAIL_PAGES = 3 };
 
 static uint64_t space_page(const struct world *w, unsigned used)
 {
@@ -167,6 +168,7 @@ void build_world(struct world *w, const struct birth *b)
 	draw_character(w, b);
 	w->local[0] = (struct dsm_range){space_page(w, w->options->pages - 1) + 1, LOCAL_PAGES};
 	w->local[1] = (struct dsm_range){space_page(w, 0) - LOCAL_PAGES, LOCAL_PAGES};
+	w->space_pages = w->local[0].first + LOCAL_PAGES + TAIL_PAGES;
 	for (unsigned m = 0; m < b->members; m++)
 		build_member(w, m);
 	for (unsigned p = 0; p < w->options->pages; p++)
@@ -176,7 +178,6 @@ void build_world(struct world *w, const struct birth *b)
 void world_init(struct world *w, const struct options *o, unsigned room)
 {
 	*w = (struct world){.options = &w->shape, .shape = *o, .room = room};
-	w->space_pages = ((uint64_t)o->pages + 4) * DSM_CHUNK_PAGES;
 	w->members = calloc(room, sizeof(*w->members));
 	w->books = calloc(o->pages, sizeof(*w->books));
 	w->space_page = calloc(o->pages, sizeof(*w->space_page));

@@ -97,6 +97,11 @@ static void check_directory(struct world *w, uint16_t page)
 	if (b->version_known && serial_after(b->version, dir.version))
 		world_fail(w, "I2", page, "the version went back from %u to %u", b->version,
 			   dir.version);
+	if (b->version_known && b->unowned && b->version == dir.version &&
+	    dir.owner.v < w->options->members)
+		world_fail(w, "I2", page, "m%u got the page, and the version stays %u", dir.owner.v,
+			   dir.version);
+	b->unowned = dir.owner.v >= w->options->members;
 	b->version = dir.version;
 	b->version_known = true;
 	if (dir.busy)

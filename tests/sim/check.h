@@ -41,6 +41,7 @@ struct book {
 	uint32_t kept;	  /* slots and messages under way with kept_value in them */
 	uint32_t version; /* last seen in the directory */
 	bool version_known;
+	bool unowned; /* nobody had it when it was last looked at */
 	uint8_t home; /* when it was last looked for: world_home */
 	/* Requests of others that reached a home and were not served yet, in their order. */
 	struct {

@@ -38,7 +38,8 @@ void count_letter(struct world *w, unsigned m, const struct letter *letter)
 		w->books[page].remote |= member_bit(m);
 		break;
 	case PAGE_DROP:
-		c->stale_version += is_stale_drop(w, m, msg);
+		c->drop_counts = !is_stale_drop(w, m, msg);
+		c->stale_version += !c->drop_counts;
 		break;
 	case PAGE_PUT_ACK:
 		w->books[page].put &= ~member_bit(m);
@@ -54,9 +55,22 @@ void count_letter(struct world *w, unsigned m, const struct letter *letter)
 	}
 }
 
+/* Home may name members that have no copy, but not one that it heard of. */
+static void check_drop(struct world *w, unsigned m, unsigned from, const struct letter *letter)
+{
+	struct dsm_dir dir;
+	if (w->members[m].counts.drop_counts && !w->members[m].ended &&
+	    dsm_core_dir(w->members[m].core, letter->msg.page, &dir) && !dir.busy &&
+	    dir.sharers & member_bit(from))
+		world_fail(w, "I14", world_page(w, letter->msg.page),
+			   "m%u goes on telling m%u, which dropped its copy", m, from);
+}
+
 void count_handled(struct world *w, unsigned m, const struct letter *letter)
 {
 	struct member *mb = &w->members[m];
+	if (letter->msg.type == PAGE_DROP)
+		check_drop(w, m, letter->msg.requester.v, letter);
 	if (page_type_class(letter->msg.type) == PAGE_CLASS_FORWARD && !mb->paused &&
 	    mb->memory.frames[world_page(w, letter->msg.page)].asked_for)
 		mb->counts.deferred++;

@@ -7,6 +7,7 @@
 #ifndef CELLULAR_SIM_COUNT_H
 #define CELLULAR_SIM_COUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dsm/core/core.h"
@@ -30,6 +31,7 @@ struct counts {
 	uint64_t moved_in;
 	uint64_t moved_out;
 	uint64_t stale_version;
+	bool drop_counts; /* the letter at hand is a DROP that home heeds */
 };
 
 /* Before a letter, or a fault, is given to member m; and when the letter's step is done. */

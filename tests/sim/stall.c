@@ -23,7 +23,9 @@ static struct {
 	uint32_t id;	/* of the thread that stalls; 0: none does, or it is not known */
 	int who;	/* its place; -1: somebody's whose last fault is the oldest */
 	bool collected; /* its set is to be */
-	bool asked_again;
+	/* What the set of a thread that starts over left to be asked for. */
+	bool asked_again, again_write, under_way;
+	uint32_t again;
 	bool unsure; /* not compared */
 } x;
 
@@ -72,7 +74,12 @@ static bool ran_long(const struct dsm_thread *t)
  */
 static void start_over(struct stalled *s)
 {
-	x.asked_again |= s->set.state == COLLECTION_WANTS;
+	if (s->set.state == COLLECTION_WANTS) {
+		x.asked_again = true;
+		x.again = s->t.stalled;
+		x.again_write = wants_to_write(&s->set, s->t.stalled);
+		x.under_way = x.core->holders[x.again].txn;
+	}
 	s->set = (struct dsm_collection){0};
 	s->t.rounds = 0;
 	s->t.written = s->t.unwritten = s->t.shared = false;
@@ -207,11 +214,25 @@ static bool is_collected(const struct dsm_collection *c, const struct dsm_thread
 	       c->last == rounds * x.patience;
 }
 
+/* Or it came at once: then who waits was woken. */
+static bool is_asked_for(const struct dsm_core *core, const struct dsm_effects *fx)
+{
+	const struct dsm_holder *h = &core->holders[x.again];
+	if (dsm_may(h, x.again_write) || x.under_way || h->txn)
+		return true;
+	for (uint32_t i = 0; i < fx->n; i++)
+		if (fx->v[i].type == DSM_FX_WAKE && fx->v[i].page.v == x.again)
+			return true;
+	return h->backlog && (!x.again_write || h->want_write);
+}
+
 void stall_after(struct world *w, unsigned m)
 {
 	const struct dsm_core *core = x.core;
 	if (x.unsure || core->ending || core->leave.state != LEAVE_NOT)
 		return;
+	if (x.asked_again && !is_asked_for(core, w->members[m].fx))
+		world_fail(w, "I15", -1, "m%u forgets what a thread stalled on", m);
 	if (core->threads != x.n)
 		world_fail(w, "I15", -1, "m%u knows %u threads that stall, it should know %u", m,
 			   core->threads, x.n);

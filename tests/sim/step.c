@@ -4,11 +4,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tests/sim/audit.h"
 #include "tests/sim/legal.h"
 #include "tests/sim/say.h"
 #include "tests/sim/loss.h"
 #include "tests/sim/stall.h"
 #include "tests/sim/world.h"
+
+enum { EFFECTS_BUDGET = 256 + 64 }; /* what may wait is begun below 256 only */
 
 static void touch(struct member *mb, uint16_t page)
 {
@@ -307,11 +310,13 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 	event->proofs = mb->proofs;
 	memcpy(event->proof, mb->proof, sizeof(event->proof));
 	mb->proofs = 0;
+	const uint64_t walked = audit_walked(w, m);
 	stall_before(w, m, event);
 	dsm_step(mb->core, event, mb->fx);
 	stall_after(w, m);
 	digest(w, m, event);
-	if (mb->fx->n > DSM_EFFECTS_MAX)
+	audit_walk(w, m, walked);
+	if (mb->fx->n > EFFECTS_BUDGET + 4 * w->options->members)
 		world_fail(w, "I7", -1, "m%u: %u effects in one step", m, mb->fx->n);
 	else if (w->left & member_bit(m) && mb->fx->n)
 		world_fail(w, "I11", -1, "m%u goes on after LEFT", m);

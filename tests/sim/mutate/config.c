@@ -5,7 +5,8 @@
  *	compiler PATH
  *	root DIR
  *	folder DIR
- *	stage NAME		begins a program; the next lines belong to it
+ *	stage GROUP NAME	begins a program; the next lines belong to it. GROUP is seeds,
+ *				exploration or tests
  *	objects FILE ...
  *	arguments WORD ...
  */
@@ -27,12 +28,27 @@ static void add_words(char **out, char *text)
 	out[n] = NULL;
 }
 
-static bool stage_line(struct config *c, const char *word, char *value)
+static bool new_stage(struct config *c, char *value)
 {
-	if (!strcmp(word, "stage") && c->n_stages < STAGES_MAX) {
-		c->stages[c->n_stages++].name = strdup(value);
+	static const char *const groups[GROUPS] = {"seeds", "exploration", "tests"};
+	char *name = value + strcspn(value, " ");
+	if (c->n_stages == STAGES_MAX || !*name)
+		return false;
+	*name++ = '\0';
+	for (int g = 0; g < GROUPS; g++) {
+		if (strcmp(value, groups[g]) != 0)
+			continue;
+		c->stages[c->n_stages++] =
+			(struct stage){.name = strdup(name), .group = (enum group)g};
 		return true;
 	}
+	return false;
+}
+
+static bool stage_line(struct config *c, const char *word, char *value)
+{
+	if (!strcmp(word, "stage"))
+		return new_stage(c, value);
 	if (!c->n_stages)
 		return false;
 	struct stage *stage = &c->stages[c->n_stages - 1];

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "tests/sim/mutate/known.h"
 #include "tests/sim/mutate/site.h"
+#include "tests/sim/mutate/tally.h"
 #include "tests/sim/mutate/trial.h"
 
 enum { FILES_MAX = 64, JOBS_MAX = 64, CAUGHT_PER_CENT_MIN = 95 };
@@ -22,6 +24,7 @@ struct file {
 	char name[64];
 	struct source source;
 	struct sites sites;
+	struct tally tally;
 };
 
 struct mutate {
@@ -32,20 +35,19 @@ struct mutate {
 	int every; /* only each n-th mutant */
 	int first; /* ... beginning with this one */
 	int jobs;
-	int least; /* per cent that must be caught */
+	int least; /* per cent that the seeds must catch */
+	bool seeds_only;
 	bool list;
 	const char *only; /* ids that contain this */
 	char *ids;	  /* a file: its lines end with ids, only these; NULL: all */
 	char work[64];
-	/* outcome */
-	int tried, caught, by_stage[STAGES_MAX];
-	int equivalent, unseen, unexplained;
 };
 
 struct job {
 	pid_t pid;
 	int pipe;
 	const struct site *site;
+	struct file *file;
 };
 
 /* ---- sources ---- */
@@ -90,23 +92,18 @@ static int read_sources(struct mutate *m)
 
 /* ---- outcomes ---- */
 
-static void survived(struct mutate *m, const struct site *site)
+static enum fate survived(const struct known_line *line, const struct site *site)
 {
-	struct known_line *line = known_find(&m->known, site->id);
-	if (!line)
-		m->unexplained++;
-	else if (line->equivalent)
-		m->equivalent++;
-	else
-		m->unseen++;
-	printf("%s %s\n",
-	       !line		  ? "SURVIVED"
-	       : line->equivalent ? "equivalent"
-				  : "unseen",
-	       site->id);
+	if (!line) {
+		printf("SURVIVED %s\n", site->id);
+		return FATE_UNEXPLAINED;
+	}
+	printf("%s %s\n", line->equivalent ? "equivalent" : "unseen", site->id);
+	return line->equivalent ? FATE_EQUIVALENT : FATE_UNSEEN;
 }
 
-static void note(struct mutate *m, const struct site *site, const struct outcome *o)
+static void note(struct mutate *m, struct tally *tally, const struct site *site,
+		 const struct outcome *o)
 {
 	struct known_line *line = known_find(&m->known, site->id);
 	if (line)
@@ -115,20 +112,18 @@ static void note(struct mutate *m, const struct site *site, const struct outcome
 		printf("no C %s (%s)\n", site->id, o->text);
 		return;
 	}
-	m->tried++;
 	if (o->verdict == MUTANT_SURVIVED) {
-		survived(m, site);
+		tally->n[survived(line, site)]++;
 		return;
 	}
-	m->caught++;
-	m->by_stage[o->stage]++;
+	tally->n[FATE_CAUGHT + m->config.stages[o->stage].group]++;
 	printf("caught by %s %s (%s)%s\n", m->config.stages[o->stage].name, site->id, o->text,
 	       line ? " ALTHOUGH EXPLAINED" : "");
 }
 
 /* ---- running ---- */
 
-static void start(struct mutate *m, struct job *job, const struct file *f, const struct site *site,
+static void start(struct mutate *m, struct job *job, struct file *f, const struct site *site,
 		  int number)
 {
 	int ends[2];
@@ -136,6 +131,7 @@ static void start(struct mutate *m, struct job *job, const struct file *f, const
 		abort();
 	fflush(NULL);
 	job->site = site;
+	job->file = f;
 	job->pipe = ends[0];
 	job->pid = fork();
 	if (job->pid < 0)
@@ -156,7 +152,7 @@ static void finish(struct mutate *m, struct job *job)
 	close(job->pipe);
 	waitpid(job->pid, NULL, 0);
 	job->pid = 0;
-	note(m, job->site, &o);
+	note(m, &job->file->tally, job->site, &o);
 	fflush(stdout);
 }
 
@@ -188,29 +184,49 @@ static int control(const struct mutate *m)
 	return 2;
 }
 
-/* Outcomes are noted in the order of the mutants. */
+/* All are busy: the first that is done. */
+static struct job *first_done(struct mutate *m, struct job *jobs)
+{
+	struct pollfd fds[JOBS_MAX];
+	for (int i = 0; i < m->jobs; i++)
+		fds[i] = (struct pollfd){.fd = jobs[i].pipe, .events = POLLIN};
+	while (poll(fds, (nfds_t)m->jobs, -1) < 0)
+		if (errno != EINTR)
+			abort();
+	int i = 0;
+	while (!fds[i].revents)
+		i++;
+	finish(m, &jobs[i]);
+	return &jobs[i];
+}
+
+static struct job *free_job(struct mutate *m, struct job *jobs)
+{
+	for (int i = 0; i < m->jobs; i++)
+		if (!jobs[i].pid)
+			return &jobs[i];
+	return first_done(m, jobs);
+}
+
+/* Outcomes are noted as they come. */
 static void run(struct mutate *m)
 {
 	struct job jobs[JOBS_MAX] = {0};
-	int number = 0, slot = 0;
+	int number = 0;
 	for (int i = 0; i < m->n_files; i++) {
 		for (int k = 0; k < m->files[i].sites.n; k++, number++) {
 			const struct site *site = &m->files[i].sites.v[k];
 			if (!wanted(m, number, site->id))
 				continue;
-			if (m->list) {
+			if (m->list)
 				printf("%s => %s\n", site->id, site->text);
-				continue;
-			}
-			if (jobs[slot].pid)
-				finish(m, &jobs[slot]);
-			start(m, &jobs[slot], &m->files[i], site, number);
-			slot = (slot + 1) % m->jobs;
+			else
+				start(m, free_job(m, jobs), &m->files[i], site, number);
 		}
 	}
-	for (int i = 0; i < m->jobs; i++, slot = (slot + 1) % m->jobs)
-		if (jobs[slot].pid)
-			finish(m, &jobs[slot]);
+	for (int i = 0; i < m->jobs; i++)
+		if (jobs[i].pid)
+			finish(m, &jobs[i]);
 }
 
 static void stale_explanations(const struct mutate *m)
@@ -225,15 +241,20 @@ static void stale_explanations(const struct mutate *m)
 /* Equivalent mutants cannot be caught and do not count. */
 static int verdict(const struct mutate *m)
 {
-	const int real = m->tried - m->equivalent;
-	const int good = real ? 1000 * m->caught / real : 0;
+	struct tally all = {0};
 	stale_explanations(m);
-	printf("%d mutants: %d caught (", m->tried, m->caught);
-	for (int i = 0; i < m->config.n_stages; i++)
-		printf("%s%s %d", i ? ", " : "", m->config.stages[i].name, m->by_stage[i]);
-	printf("), %d equivalent, %d unseen and explained, %d unexplained: %d.%d %% of %d caught\n",
-	       m->equivalent, m->unseen, m->unexplained, good / 10, good % 10, real);
-	return real && good >= 10 * m->least ? 0 : 1;
+	tally_head();
+	for (int i = 0; i < m->n_files; i++) {
+		if (tally_tried(&m->files[i].tally))
+			tally_line(m->files[i].name, &m->files[i].tally);
+		tally_add(&all, &m->files[i].tally);
+	}
+	tally_line("all", &all);
+	if (tally_share(&all) >= 10 * m->least)
+		return 0;
+	printf("the simulator's seeds must catch %d %% of those that are not equivalent\n",
+	       m->least);
+	return 1;
 }
 
 /* ---- command line ---- */
@@ -248,7 +269,9 @@ static void usage(void)
 	     "  --first K    ... beginning with number K (0)\n"
 	     "  --only TEXT  only mutants whose id contains TEXT\n"
 	     "  --ids FILE   only mutants that lines of FILE end with, as a run printed them\n"
-	     "  --least N    so many per cent must be caught (95): a small sample may be unlucky\n"
+	     "  --least N    so many per cent must be caught by seeds (95): a small sample may be "
+	     "unlucky\n"
+	     "  --seeds-only run only the stages that are counted as seeds\n"
 	     "  --jobs N     so many at a time (1)\n"
 	     "  --known FILE survivors that are explained\n"
 	     "  --list       print the mutants, run none\n"
@@ -287,11 +310,17 @@ static int read_ids(struct mutate *m, const char *path)
 static int parse(struct mutate *m, int argc, char **argv)
 {
 	static const struct option table[] = {
-		{"every", required_argument, NULL, 'e'}, {"first", required_argument, NULL, 'f'},
-		{"only", required_argument, NULL, 'o'},	 {"jobs", required_argument, NULL, 'j'},
-		{"ids", required_argument, NULL, 'i'},	 {"known", required_argument, NULL, 'k'},
-		{"list", no_argument, NULL, 'l'},	 {"least", required_argument, NULL, 'm'},
-		{"help", no_argument, NULL, 'h'},	 {0},
+		{"every", required_argument, NULL, 'e'},
+		{"first", required_argument, NULL, 'f'},
+		{"only", required_argument, NULL, 'o'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"ids", required_argument, NULL, 'i'},
+		{"known", required_argument, NULL, 'k'},
+		{"list", no_argument, NULL, 'l'},
+		{"least", required_argument, NULL, 'm'},
+		{"seeds-only", no_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	int option, status = 0;
 	while (!status && (option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
@@ -320,6 +349,9 @@ static int parse(struct mutate *m, int argc, char **argv)
 		case 'l':
 			m->list = true;
 			break;
+		case 's':
+			m->seeds_only = true;
+			break;
 		case 'h':
 			usage();
 			exit(0);
@@ -331,19 +363,30 @@ static int parse(struct mutate *m, int argc, char **argv)
 		fprintf(stderr, "mutate: one CONFIG is wanted (--help)\n");
 		return -1;
 	}
-	return status ? status : config_read(&m->config, argv[optind]);
+	if (!status)
+		status = config_read(&m->config, argv[optind]);
+	while (m->seeds_only && m->config.n_stages &&
+	       m->config.stages[m->config.n_stages - 1].group != GROUP_SEEDS)
+		m->config.n_stages--;
+	return status;
+}
+
+/* In memory, where there is room for it. */
+static int make_work(struct mutate *m)
+{
+	strcpy(m->work, "/dev/shm/mutate-XXXXXX");
+	if (mkdtemp(m->work))
+		return 0;
+	strcpy(m->work, "/tmp/mutate-XXXXXX");
+	return mkdtemp(m->work) ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
-	static struct mutate m = {.every = 1,
-				  .jobs = 1,
-				  .least = CAUGHT_PER_CENT_MIN,
-				  .only = "",
-				  .work = "/tmp/mutate-XXXXXX"};
+	static struct mutate m = {.every = 1, .jobs = 1, .least = CAUGHT_PER_CENT_MIN, .only = ""};
 	if (parse(&m, argc, argv) || read_sources(&m))
 		return 2;
-	if (!mkdtemp(m.work)) {
+	if (make_work(&m)) {
 		perror("mutate: no directory in /tmp");
 		return 2;
 	}

@@ -9,11 +9,15 @@
 
 #include "tests/sim/mutate/site.h"
 
-enum { STAGES_MAX = 16, WORDS_MAX = 64 };
+enum { STAGES_MAX = 32, WORDS_MAX = 64 };
+
+/* What a stage is counted as. What is asked of the simulator's seeds, these alone have to do. */
+enum group { GROUP_SEEDS, GROUP_EXPLORATION, GROUP_TESTS, GROUPS };
 
 /* A program that is linked with the mutant and run. */
 struct stage {
-	char *name;		  /* who caught it, as the report says it */
+	char *name; /* who caught it, as the report says it */
+	enum group group;
 	char *objects[WORDS_MAX]; /* and libraries; NULL at the end */
 	char *arguments[WORDS_MAX];
 };
