@@ -65,6 +65,18 @@ static uint64_t longest_window(const struct world *w, const struct dsm_core *cor
 	return own > last ? own : last;
 }
 
+/* A request that was there before its page joined is served before the window is over: R25. It
+ * keeps the page from joining. */
+static void audit_joined(struct world *w, unsigned m, const struct dsm_collection *c)
+{
+	const struct dsm_core *core = w->members[m].core;
+	for (unsigned i = 0; i < c->prefix && c->until > core->now; i++) {
+		const uint16_t d = core->holders[c->page[i]].deferred;
+		if (d && core->deferred[d - 1].deadline < c->until)
+			world_fail(w, "I16", -1, "m%u holds a page that has to leave first", m);
+	}
+}
+
 /* The prefix ends where a page is missing, or has to leave first; the missing one was asked for. */
 static void audit_wanting(struct world *w, unsigned m, const struct dsm_collection *c)
 {
@@ -100,6 +112,10 @@ static void audit_complete(struct world *w, unsigned m, const struct dsm_collect
 
 static void audit_collection(struct world *w, unsigned m, const struct dsm_collection *c)
 {
+	if (c->state != COLLECTION_IDLE)
+		audit_joined(w, m, c);
+	if (c->state != COLLECTION_IDLE && w->members[m].core->leave.state != LEAVE_NOT)
+		world_fail(w, "I16", -1, "m%u leaves, and goes on collecting", m);
 	if (c->state == COLLECTION_WANTS)
 		audit_wanting(w, m, c);
 	else if (c->state == COLLECTION_COMPLETE)
@@ -131,6 +147,21 @@ void audit_walk(struct world *w, unsigned m, uint64_t from)
 			   to - from);
 }
 
+/* What a core says of its sets. */
+static void audit_collects(struct world *w, unsigned m, uint16_t page)
+{
+	const struct dsm_core *core = w->members[m].core;
+	bool any = false;
+	for (unsigned i = 0; i < core->threads; i++) {
+		const struct dsm_collection *c = &core->collection[DSM_ACQUIRES_MAX + i];
+		const bool holds = c->state == COLLECTION_COMPLETE && c->until > core->now;
+		for (unsigned p = 0; p < c->pages && (holds || c->state == COLLECTION_WANTS); p++)
+			any |= c->page[p] == w->space_page[page];
+	}
+	if (dsm_core_collects(core, (struct gpage){w->space_page[page]}) != any)
+		world_fail(w, "I16", page, "m%u does not know whether it collects the page", m);
+}
+
 void audit_step(struct world *w, unsigned m)
 {
 	const struct dsm_core *core = w->members[m].core;
@@ -139,8 +170,46 @@ void audit_step(struct world *w, unsigned m)
 	audit_deferred(w, m);
 	if (!core->collections_dirty)
 		audit_collections(w, m);
+	if (w->members[m].n_touched)
+		audit_collects(w, m, w->members[m].touched[0]);
 	if (core->self_count || core->walked)
 		world_fail(w, "I16", -1, "m%u leaves something undone", m);
+}
+
+/* ---- orders ---- */
+
+bool audit_refuses(const struct world *w, unsigned m, const struct dsm_event *event)
+{
+	const struct dsm_core *core = w->members[m].core;
+	if (core->ended || core->leave.state == LEAVE_LEFT)
+		return false; /* it does not even count */
+	if (core->leave.state != LEAVE_NOT || core->leaving)
+		return true;
+	if (event->type == DSM_EV_JOIN)
+		return event->join.member.v >= core->config.members ||
+		       core->known & member_bit(event->join.member.v);
+	return core->unheard || !(core->present & ~member_bit(m));
+}
+
+bool audit_moves(const struct world *w, unsigned m, const struct dsm_event *event)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const struct dsm_chunk *c = &core->chunks[event->move.page.v / DSM_CHUNK_PAGES];
+	const dsm_set may = core->present & ~core->leaving & ~core->unheard & ~member_bit(m);
+	return dsm_home_is_here(core, (uint32_t)event->move.page.v) && c->state == CHUNK_SETTLED &&
+	       core->leave.state == LEAVE_NOT && may & member_bit(event->move.to.v);
+}
+
+void audit_moved(struct world *w, unsigned m, const struct dsm_event *event)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const struct dsm_chunk *c = &core->chunks[event->move.page.v / DSM_CHUNK_PAGES];
+	const bool gone = c->home == event->move.to.v + 1;
+	const bool goes =
+		(c->state == CHUNK_MOVING || c->state == CHUNK_FROZEN) && c->to == event->move.to.v;
+	if (!gone && !goes)
+		world_fail(w, "I16", world_page(w, event->move.page),
+			   "m%u does not move a home to m%u", m, event->move.to.v);
 }
 
 /* ---- at rest ---- */
@@ -183,6 +252,11 @@ static uint64_t transactions_lost(const struct dsm_core *core)
 	return (uint64_t)(DSM_TXN_MAX - __builtin_popcountll(free));
 }
 
+static bool is_used(const struct dsm_home *e)
+{
+	return e->version | e->owner | e->requester || e->sharers;
+}
+
 /* A chunk's counters, and what a home that went has left. */
 static void audit_chunk(struct world *w, unsigned m, uint16_t page)
 {
@@ -200,7 +274,7 @@ static void audit_chunk(struct world *w, unsigned m, uint16_t page)
 	left_behind(w, m, "requests of a chunk", c->waiting);
 	if (c->state != CHUNK_SETTLED)
 		world_fail(w, "I16", page, "m%u leaves a home in state %u", m, c->state);
-	if (core->homes[w->space_page[page]].version && !world_is_home(w, m, page))
+	if (!world_is_home(w, m, page) && is_used(&core->homes[w->space_page[page]]))
 		world_fail(w, "I16", page, "m%u leaves an entry where home was", m);
 }
 

@@ -7,14 +7,22 @@
 #ifndef CELLULAR_SIM_AUDIT_H
 #define CELLULAR_SIM_AUDIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+struct dsm_event;
 struct world;
 
 /* How far a core that leaves has come; and after its step: from there, not too far. */
 uint64_t audit_walked(const struct world *w, unsigned m);
 void audit_walk(struct world *w, unsigned m, uint64_t from);
 void audit_step(struct world *w, unsigned m);
+/* R46, R49: has m's core to refuse this LEAVE or JOIN? */
+bool audit_refuses(const struct world *w, unsigned m, const struct dsm_event *event);
+/* R32: has it to heed this MOVE? And has it? */
+bool audit_moves(const struct world *w, unsigned m, const struct dsm_event *event);
+void audit_moved(struct world *w, unsigned m, const struct dsm_event *event);
+
 void audit_rest(struct world *w, unsigned m);
 
 #endif

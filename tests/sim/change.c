@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/audit.h"
 #include "tests/sim/change.h"
 
 #include <inttypes.h>
@@ -27,13 +28,15 @@ void change_start(struct world *w, unsigned m)
 static bool order(struct world *w, unsigned m, struct dsm_event ev)
 {
 	struct dsm_core_stats before, after;
+	const bool refuse = audit_refuses(w, m, &ev);
 	dsm_core_stats(w->members[m].core, &before);
 	step_give(w, m, &ev, NULL);
 	dsm_core_stats(w->members[m].core, &after);
-	if (after.refused == before.refused)
-		return true;
-	w->members[m].odd_given++;
-	return false;
+	w->members[m].odd_given += refuse;
+	if (after.refused != before.refused + refuse)
+		world_fail(w, "I7", -1, "m%u %s to let a member come or go", m,
+			   refuse ? "agrees" : "refuses");
+	return !refuse;
 }
 
 static bool has_letters(struct world *w, unsigned m)
@@ -63,8 +66,8 @@ static bool is_idle(const struct world *w, unsigned m)
 		if (w->members[m].threads[i].state != THREAD_IDLE)
 			return false;
 	for (unsigned i = 0; i < w->tuning.devices; i++)
-		if (w->members[m].devices[i].state != DEVICE_IDLE)
-			return false;
+		if (w->members[m].devices[i].state == DEVICE_HOLDS)
+			return false; /* one that waits is told */
 	return true;
 }
 

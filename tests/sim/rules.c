@@ -133,12 +133,20 @@ static bool hands_over(const struct scene *s)
 
 /* ---- at home ---- */
 
+static bool begins_at_once(const struct scene *s)
+{
+	return is_home_here(s) && s->chunk->state != CHUNK_FROZEN && !s->entry->requester &&
+	       !s->entry->head;
+}
+
 static bool get_good(const struct scene *s)
 {
 	const uint8_t who = s->m->requester.v;
 	const bool waits = s->at_home || s->m->map > s->chunk->version; /* else: redirected */
 	if (is_from(s, s->m->requester) ? !asks_a_home(s) : !hands_over(s))
 		return false;
+	if (begins_at_once(s) && s->entry->owner == who + 1 && s->m->type != PAGE_UPGRADE)
+		return false; /* asks for what it has */
 	return !waits || (is_present(s, s->m->requester) && s->entry->requester != who + 1 &&
 			  s->core->waits[who] < DSM_TXN_MAX);
 }

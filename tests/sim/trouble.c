@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "tests/sim/audit.h"
 #include "tests/sim/step.h"
 #include "tests/sim/world.h"
 
@@ -69,7 +70,10 @@ void trouble_move(struct world *w, unsigned m)
 		.type = DSM_EV_MOVE,
 		.move = {.page = {w->space_page[page]}, .to = {draw_new_home(w)}},
 	};
+	const bool heed = audit_moves(w, m, &ev);
 	step_give(w, m, &ev, NULL);
+	if (heed && !w->members[m].ended)
+		audit_moved(w, m, &ev);
 	trouble_again(w, m, CLOCK_MOVE, w->tuning.move_gap);
 }
 
@@ -169,6 +173,12 @@ void trouble_odd(struct world *w, unsigned m)
 			.join = {{(uint8_t)(rng_chance(&w->rng, 500) ? m : w->options->members)}}};
 	else if (rng_chance(&w->rng, 100))
 		ev = (struct dsm_event){.type = DSM_EV_RELEASE, .release = {.token = UINT32_MAX}};
+	else if (rng_chance(&w->rng, 100))
+		ev = (struct dsm_event){
+			.type = DSM_EV_MOVE,
+			.move = {.page = {rng_chance(&w->rng, 500) ? w->space_pages
+								   : w->space_page[0]},
+				 .to = {(uint8_t)w->options->members}}};
 	w->figures->done[SIM_EPOCH]++;
 	if (!w->members[m].ended)
 		w->members[m].odd_given++;
