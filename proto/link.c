@@ -177,6 +177,7 @@ void link_start_hello(struct link *link, bool dialer)
 	struct err e;
 
 	link->state = LINK_HELLO;
+	link->reached = true;
 	uv_timer_start(&link->timer, on_timer, LINK_HELLO_MS, 0);
 	tune_socket(link);
 	h->self = h->peer = MEMBER_NONE;
@@ -335,6 +336,21 @@ void link_set_ops(struct link *link, const struct link_ops *ops, void *context)
 void *link_context(const struct link *link)
 {
 	return link->context;
+}
+
+bool link_rejected(const struct link *link)
+{
+	switch (link->why.code) {
+	case ERR_AUTH:
+	case ERR_VERSION:
+	case ERR_PROTOCOL:
+	case ERR_TOOBIG:
+		return true;
+	case ERR_TIMEOUT:
+		return link->reached;
+	default:
+		return false;
+	}
 }
 
 uint64_t link_skipped(const struct link *link)

@@ -84,6 +84,9 @@ void link_listener_close(struct link_listener *listener); /* NULL is allowed; li
 
 void link_set_ops(struct link *link, const struct link_ops *ops, void *context);
 void *link_context(const struct link *link);
+/* For `closed` of a dialled link: its peer failed the hello or broke the protocol; false: it was
+ * not there, or went. */
+bool link_rejected(const struct link *link);
 uint64_t link_skipped(const struct link *link); /* optional messages of unknown type */
 /* Bytes that wait to be sent: who can should stop making more long before LINK_BACKLOG_MAX. */
 size_t link_backlog(const struct link *link);

@@ -64,6 +64,7 @@ struct link {
 	uint32_t sequence_out;
 
 	struct err why;
+	bool reached;			/* dialled: someone answered */
 	bool identified;		/* accepted: the hello succeeded */
 	struct link_listener *listener; /* that accepted it and still lives, or NULL */
 	struct link *next, **back;	/* its list */

@@ -44,13 +44,14 @@ static json_t *texts(char *const *list, size_t n)
 
 json_t *json_cell(const Cellular__CellInfo *c)
 {
-	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:o}", "id",
-			 (int)c->id, "name", json_text(c->name), "state", json_text(c->state),
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:i, s:o, s:o}",
+			 "id", (int)c->id, "name", json_text(c->name), "state", json_text(c->state),
 			 "memory", number(c->memory), "memory_used", number(c->memory_used),
 			 "memory_resident", number(c->memory_resident), "cpus", (int)c->cpus,
 			 "vcpus", (int)c->vcpus, "data_address", json_text(c->data_address), "vms",
 			 texts(c->vms, c->n_vms), "joined_ms", number(c->joined_ms), "pid",
-			 (int)c->pid, "software", json_text(c->software));
+			 (int)c->pid, "software", json_text(c->software), "rejected",
+			 number(c->rejected));
 }
 
 static json_t *hot_pages(const Cellular__DsmStat *s)

@@ -99,6 +99,9 @@ static int print_cell(const Cellular__CellInfo *c, FILE *out, struct err *e)
 	table_row(t);
 	table_put(t, "joined");
 	table_put(t, "%s (id %u, celld pid %u)", words_time(c->joined_ms, time), c->id, c->pid);
+	table_row(t);
+	table_put(t, "rejected");
+	table_put(t, "%" PRIu64 " links", c->rejected);
 	for (size_t i = 0; i < c->n_vms; i++) {
 		table_row(t);
 		table_put(t, "vm");

@@ -245,6 +245,7 @@ void policy_cell_heard(struct policy *p, const struct policy_event *event)
 	if (event->kind != POLICY_EV_LOAD)
 		return;
 	p->cells[policy_cell_slot(p, cell)].memory_resident = event->resident;
+	p->cells[policy_cell_slot(p, cell)].rejected = event->rejected;
 	each_fragment(p, cell, listed);
 }
 

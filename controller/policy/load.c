@@ -42,7 +42,8 @@ int policy_load_cell(struct policy *p, const struct policy_cell *record, struct 
 	cell->used = true;
 	if (cell->state != POLICY_CELL_LOST)
 		cell->state = POLICY_CELL_AWAY;
-	cell->link = cell->deadline_ms = cell->memory_used = cell->memory_resident = 0;
+	cell->link = cell->deadline_ms = cell->memory_used = cell->memory_resident =
+		cell->rejected = 0;
 	cell->vcpus_used = 0;
 	if (record->id.v >= p->next_cell)
 		p->next_cell = record->id.v + 1;

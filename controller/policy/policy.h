@@ -105,6 +105,7 @@ struct policy_cell {
 	uint32_t vcpus_used;	  /* charged */
 	uint64_t memory_used;	  /* charged, bytes */
 	uint64_t memory_resident; /* as the cell said last, bytes */
+	uint64_t rejected;	  /* links its celld rejected, as it said last */
 	uint64_t joined_ms;	  /* unix time */
 	uint64_t deadline_ms;	  /* UP: silent since too long then; AWAY: lost then */
 };
@@ -178,7 +179,7 @@ enum policy_event_kind {
 	POLICY_EV_LOADED,    /* once, after all policy_load_*: reconcile what was found */
 	POLICY_EV_JOIN,	     /* link, join, reports: all that runs there */
 	POLICY_EV_LINK_LOST, /* link */
-	POLICY_EV_LOAD,	     /* link, resident, reports: all that runs there */
+	POLICY_EV_LOAD,	     /* link, resident, rejected, reports: all that runs there */
 	POLICY_EV_REPORT,    /* link, reports */
 	POLICY_EV_START,     /* waiter, timeout_ms, spec */
 	POLICY_EV_END,	     /* waiter, timeout_ms, name, text: ends a VM */
@@ -200,6 +201,7 @@ struct policy_event {
 	struct policy_join join;
 	struct policy_spec spec;
 	uint64_t resident;
+	uint64_t rejected;
 	const struct policy_report *reports;
 	size_t n_reports; /* those above POLICY_REPORTS_MAX are not looked at */
 };

@@ -114,7 +114,9 @@ static void hear_join(struct peer *peer, const Cellular__CelldJoin *join)
 
 static void hear_load(struct peer *peer, const Cellular__CellLoad *load)
 {
-	struct policy_event event = {.kind = POLICY_EV_LOAD, .resident = load->memory_resident};
+	struct policy_event event = {.kind = POLICY_EV_LOAD,
+				     .resident = load->memory_resident,
+				     .rejected = load->rejected};
 
 	step_reports(peer, &event, load->fragments, load->n_fragments);
 }

@@ -38,6 +38,7 @@ Cellular__CellInfo *server_cell_info(struct server *s, const struct policy_cell 
 	info->memory = cell->memory;
 	info->memory_used = cell->memory_used;
 	info->memory_resident = cell->memory_resident;
+	info->rejected = cell->rejected;
 	info->cpus = cell->cpus;
 	info->vcpus = cell->vcpus_used;
 	info->data_address = (char *)cell->data_address;

@@ -89,6 +89,7 @@ static void fragment_ended(void *context, struct fragment *f)
 {
 	struct cell *c = context;
 
+	c->rejected += f->broke;
 	log_info("vm %" PRIu64 ": fragment %u is gone: %s", f->vm_id, f->member, f->reason.text);
 	account_give_back(&c->account, f->memory, f->vcpus);
 	report(c, f);
@@ -355,7 +356,7 @@ void cell_join(const struct cell *c, cell_send_fn send, void *context)
 	reports_free(&r);
 }
 
-void cell_load(const struct cell *c, cell_send_fn send, void *context)
+void cell_load(const struct cell *c, uint64_t rejected, cell_send_fn send, void *context)
 {
 	Cellular__CellLoad load = CELLULAR__CELL_LOAD__INIT;
 	struct reports r;
@@ -363,6 +364,7 @@ void cell_load(const struct cell *c, cell_send_fn send, void *context)
 	reports_make(c, false, &r);
 	load.memory_used = c->account.memory_used;
 	load.vcpus = c->account.vcpus;
+	load.rejected = c->rejected + rejected;
 	load.n_fragments = r.n;
 	load.fragments = r.list;
 	for (size_t i = 0; i < r.n; i++)

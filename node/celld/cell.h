@@ -35,6 +35,7 @@ struct cell {
 	struct fragment_config config; /* for all fragments */
 	struct account account;
 	struct fragment *fragments; /* the youngest first; records too */
+	uint64_t rejected;	    /* fragments that broke the control protocol */
 	bool stopping;
 };
 
@@ -49,7 +50,8 @@ int cell_order(struct cell *c, uint16_t type, const ProtobufCMessage *message, s
 /* Calls send with a CelldJoin or CellLoad that describes the cell; valid during the call. */
 typedef void (*cell_send_fn)(void *context, uint16_t type, const ProtobufCMessage *message);
 void cell_join(const struct cell *c, cell_send_fn send, void *context);
-void cell_load(const struct cell *c, cell_send_fn send, void *context);
+/* rejected: links to a controller that ended so; those to fragments are added. */
+void cell_load(const struct cell *c, uint64_t rejected, cell_send_fn send, void *context);
 
 /* Asks every fragment that runs for its figures; they appear in a later cell_load. */
 void cell_ask_figures(struct cell *c);

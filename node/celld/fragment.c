@@ -185,6 +185,7 @@ void fragment_reap(struct fragment *f)
 
 static void broke_protocol(struct fragment *f, const char *how)
 {
+	f->broke = true;
 	if (f->reason.cause == CELLULAR__END_CAUSE__END_NONE)
 		OWN_REASON(f, CELLULAR__END_CAUSE__END_MONITOR,
 			   "cell-vm (pid %d) on %s broke the control protocol: %s", (int)f->pid,

@@ -68,6 +68,7 @@ struct fragment {
 	struct fragment *next; /* the owner's list */
 
 	uint64_t vm_id;
+	bool broke; /* the control protocol */
 	uint32_t epoch;
 	uint32_t member;
 	uint64_t memory; /* promised by the owner's account */

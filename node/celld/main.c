@@ -68,17 +68,18 @@ static void order(void *context, struct link *link, uint16_t type, const Protobu
 	struct celld *d = context;
 	struct err e;
 
+	(void)link;
 	if (!cell_order(&d->cell, type, message, &e))
 		return;
 	log_warning("the controller broke the protocol: %s", e.text);
-	link_close(link);
+	uplink_reject(&d->uplink);
 }
 
 static void tick(void *context)
 {
 	struct celld *d = context;
 
-	cell_load(&d->cell, tell, d);
+	cell_load(&d->cell, d->uplink.rejected, tell, d);
 	cell_ask_figures(&d->cell);
 }
 

@@ -77,7 +77,7 @@ static void link_closed(void *context, struct link *link, const struct err *why)
 {
 	struct uplink *u = context;
 
-	(void)link;
+	u->rejected += link_rejected(link);
 	if (!u->closing && (u->welcome || (int)why->code != u->complained))
 		log_warning("no controller: %s; dialling again", why->text);
 	u->complained = why->code;
@@ -125,6 +125,12 @@ void uplink_send(struct uplink *u, uint16_t type, const ProtobufCMessage *messag
 
 	if (u->open && link_send(u->link, type, message, &e))
 		log_warning("cannot tell the controller: %s", e.text);
+}
+
+void uplink_reject(struct uplink *u)
+{
+	u->rejected++;
+	link_close(u->link);
 }
 
 static void handle_closed(uv_handle_t *handle)

@@ -44,7 +44,8 @@ struct uplink {
 	uv_timer_t load;
 	unsigned handles;
 	unsigned pause_ms;
-	int complained; /* err_code that was logged last; the same again is not */
+	uint64_t rejected; /* links whose other end failed the hello or broke the protocol */
+	int complained;	   /* err_code that was logged last; the same again is not */
 };
 
 /* Begins to dial. INVALID: address. */
@@ -52,6 +53,9 @@ int uplink_start(struct uplink *u, struct err *e);
 
 /* Sends if there is a link, else drops. */
 void uplink_send(struct uplink *u, uint16_t type, const ProtobufCMessage *message);
+
+/* The controller broke the protocol: counts, closes the link, and dials again. */
+void uplink_reject(struct uplink *u);
 
 /* Sends what is queued, then closes; `closed` comes from the loop. */
 void uplink_close(struct uplink *u);

@@ -156,6 +156,13 @@ static void ends_badly(const char *mode, const char *argument, Cellular__EndCaus
 	send_quit(vm, true);
 }
 
+static bool celld_rejected(const void *what)
+{
+	const uint64_t *links = what;
+
+	return rig.load && rig.load->rejected == *links;
+}
+
 static void bad_fragments_end_with_a_reason(void)
 {
 	ends_badly("abort", "", CELLULAR__END_CAUSE__END_PROCESS_DIED,
@@ -166,6 +173,7 @@ static void bad_fragments_end_with_a_reason(void)
 	ends_badly("backward", "", CELLULAR__END_CAUSE__END_MONITOR, "a state that cannot follow");
 	ends_badly("foreign", "", CELLULAR__END_CAUSE__END_MONITOR,
 		   "a message that is not its to send");
+	CU_ASSERT(until(celld_rejected, &(uint64_t){3}));
 	ends_badly("drop", "", CELLULAR__END_CAUSE__END_PROCESS_DIED, "signal 9");
 }
 

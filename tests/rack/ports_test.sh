@@ -162,6 +162,8 @@ want "and said why" [ "$(grep -c 'no controller' "$work/cell8.log")" -ge 3 ]
 second=$!
 joined() { "$bin/cellctl" -c "$fake" -k "$work/key" cell list 2>/dev/null | grep -q cell8; }
 want "and joins when a true one is there" wait_for 30 joined
+rejected_all() { [ "$("$bin/cellctl" -c "$fake" -k "$work/key" -o json cell show cell8 | jq .rejected)" -ge "$1" ]; }
+want "which hears how many it rejected" wait_for 20 rejected_all 10
 end_process "${cell_pid[8]}"
 unset 'cell_pid[8]'
 end_process $second
