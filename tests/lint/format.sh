@@ -5,11 +5,11 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 command -v clang-format >/dev/null || { echo "SKIP: clang-format is not installed"; exit 77; }
 bad=0
-while read -r file; do
-	clang-format --dry-run --Werror "$file" 2>/dev/null || { echo "$file: run clang-format -i on it"; bad=1; }
-	# What clang-format makes of a comment line that it breaks after a word.
-	grep -nHE '^ \*[A-Za-z(]' "$file" && { echo "$file: a comment lost the blank after its star"; bad=1; }
-done < <(git ls-files '*.c' '*.h')
+badly=$(git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror 2>&1 |
+	sed -n 's/^\([^:]*\):.* code should be clang-formatted.*/\1: run clang-format -i on it/p' | sort -u)
+[ -z "$badly" ] || { echo "$badly"; bad=1; }
+# What clang-format makes of a comment line that it breaks after a word.
+git ls-files '*.c' '*.h' | xargs grep -nHE '^ \*[A-Za-z(]' && { echo "a comment lost the blank after its star"; bad=1; }
 while read -r file; do
 	[ -s "$file" ] || continue
 	head -n 5 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || { echo "$file: no licence line"; bad=1; }
