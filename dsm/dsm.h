@@ -6,7 +6,8 @@
  *
  * Life: dsm_open (memory is mapped, port is listening; nothing may touch coherent pages yet) ->
  * dsm_connect (all members found each other)
- * -> use -> dsm_close. Loss of any member ends the space: `lost` is called once; from then on
+ * -> use -> dsm_close. A member that comes later begins with dsm_join, in place of the first two.
+ * Loss of any member ends the space: `lost` is called once; from then on
  * threads that fault wait for ever and must be ended with their process; nothing is answered with
  * zeros or old data. There are two good ends: a member leaves by dsm_leave, and the space goes on
  * without it; or all agree not to use the space any more: dsm_quiesce tells the engine that losses
@@ -34,7 +35,8 @@ struct dsm_config {
 	struct space_id space;
 	struct epoch epoch;
 	struct member_id self;
-	uint8_t members;
+	uint8_t members;  /* numbers 0 .. members-1 may ever be used in this epoch */
+	uint8_t founders; /* the first so many begin the space, others join; 0: all, nobody joins */
 	uint64_t pages;
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX];
@@ -50,6 +52,8 @@ struct dsm_config {
 	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */
 	void (*lost)(void *context, struct member_id member, const struct err *why);
+	/* `member` joined, and may be sent posts. May be NULL. */
+	void (*joined)(void *context, struct member_id member);
 	/* `member` left in order: it is a member no more, its data is with the others. May be NULL.
 	 */
 	void (*left)(void *context, struct member_id member);
@@ -64,10 +68,33 @@ int dsm_open(const struct dsm_config *config, struct dsm **out, struct err *e);
 /* Where this member listens. */
 void dsm_address(const struct dsm *d, char out[TRANSPORT_ADDRESS_MAX]);
 
-/* Connects all members and starts the engine thread; from here on coherent pages may be touched.
+/* Connects the founders and starts the engine thread; from here on coherent pages may be touched.
  * peers as in transport.h. */
 int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int stop_fd,
 		struct err *e);
+
+/*
+ * Becomes a member of a space that runs: calls the member at `address` (as dsm_address of any of
+ * them gives it), is given a number, connects to all, and returns when all know it; coherent pages
+ * may be touched then, and dsm_base is its own. Blocks up to timeout_ms, or until stop_fd is
+ * readable (-1: none). config->self, members, founders, pages, locals and silence_ms are the
+ * space's: what is there does not count. A member that is busy, leaves, or is not there yet is
+ * called again. If the caller is lost after all members agreed to take it in, the space ends;
+ * before, nobody notices. TIMEOUT, UNREACHABLE, INTERRUPTED; AUTH, EPOCH, VERSION, PROTOCOL;
+ * NOSPACE: no number is left, or nobody may join; LOST: a member was lost, or gave up waiting for
+ * us: try again; also as dsm_open.
+ */
+int dsm_join(const struct dsm_config *config, const char *address, int timeout_ms, int stop_fd,
+	     struct dsm **out, struct err *e);
+
+/* What this member is, and the space as it sees it now. */
+struct dsm_shape {
+	struct member_id self;
+	uint8_t members; /* numbers, used or not */
+	uint64_t pages;
+	dsm_set present; /* who is there; none once this member left */
+};
+void dsm_shape(const struct dsm *d, struct dsm_shape *out);
 
 /* Stops the engine, unmaps, frees. No thread may touch the range or be in a call. NULL is allowed.
  */
@@ -120,9 +147,9 @@ void dsm_move_home(struct dsm *d, struct gpage page, struct member_id to);
 /* Sends n (0 .. POST_BYTES_MAX) bytes to a member (self too: its callback runs on the engine
  * thread). Ordered a pair. May be called from a callback. Does not block: it waits in a queue of 8
  * MiB for the engine thread, which hands it to the transport (contract T2). ERR_TOOBIG; ERR_INVALID
- * (no such member); ERR_NOTFOUND: it left, or this member did; ERR_NOSPACE: the queue is full,
- * nothing was sent; ERR_LOST when the space has ended. What waits for a member when it leaves is
- * dropped. */
+ * (no such member); ERR_NOTFOUND: it left, or did not join yet, or this member left; ERR_NOSPACE:
+ * the queue is full, nothing was sent; ERR_LOST when the space has ended. What waits for a member
+ * when it leaves is dropped. */
 int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n);
 
 /* A page that faults come from. */
@@ -138,6 +165,8 @@ enum { DSM_HOT_MAX = 16 };
 struct dsm_stats {
 	struct dsm_core_stats core;
 	struct transport_stats transport;
+	uint64_t notices_refused; /* about who is a member; they made no sense, and changed nothing
+				   */
 	/* Remote faults as the engine sees them, from fault message read to wake. The sums are over
 	 * faults_timed faults, and queue + reply + install = fault. Raising the fault and running
 	 * on after the wake are not in it: only the faulting thread can time those. */

@@ -11,7 +11,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "dsm/newcomer.h"
 #include "dsm/shard.h"
 #include "proto/base/clock.h"
 
@@ -82,6 +84,14 @@ static void on_gone(void *context, struct member_id member)
 		d->config.left(d->config.context, member);
 }
 
+static void on_here(void *context, struct member_id member)
+{
+	struct dsm *d = context;
+
+	if (d->config.joined)
+		d->config.joined(d->config.context, member);
+}
+
 static void on_ended(void *context, struct member_id member, const struct err *why)
 {
 	struct dsm *d = context;
@@ -144,8 +154,9 @@ static void init_changed(struct dsm *d)
 	pthread_condattr_destroy(&attr);
 }
 
-int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
-		const struct transport_ops *transport, struct dsm **out, struct err *e)
+static int open_on(const struct dsm_config *config, const struct shard_seat *seat,
+		   const struct mem_ops *mem, const struct transport_ops *transport,
+		   struct dsm **out, struct err *e)
 {
 	struct dsm *d = calloc(1, sizeof(*d));
 	int rc;
@@ -159,6 +170,7 @@ int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 	rc = shard_open(
 		&(struct shard_config){
 			.space = config,
+			.seat = seat,
 			.mem = mem,
 			.transport = transport,
 			.user = {.context = d,
@@ -166,6 +178,7 @@ int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 				 .parted = on_parted,
 				 .left = on_left,
 				 .gone = on_gone,
+				 .here = on_here,
 				 .post = on_post,
 				 .acquired = on_acquired,
 				 .answered = on_answered},
@@ -179,6 +192,12 @@ int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 	return ERR_OK;
 }
 
+int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
+		const struct transport_ops *transport, struct dsm **out, struct err *e)
+{
+	return open_on(config, NULL, mem, transport, out, e);
+}
+
 int dsm_open(const struct dsm_config *config, struct dsm **out, struct err *e)
 {
 	return dsm_open_on(config, &mem_uffd, &transport_tcp, out, e);
@@ -189,17 +208,72 @@ void dsm_address(const struct dsm *d, char out[TRANSPORT_ADDRESS_MAX])
 	d->shard->transport_ops->address(d->shard->transport, out);
 }
 
-int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int stop_fd, struct err *e)
+/* The thread may answer from its first moment on: nobody asks before `running` is seen. */
+static int start(struct dsm *d, struct err *e)
 {
-	int rc = shard_connect(d->shard, peers, timeout_ms, stop_fd, e);
+	int rc;
 
-	if (rc)
-		return rc;
 	pthread_mutex_lock(&d->lock);
 	rc = shard_start(d->shard, e);
 	d->running = rc == ERR_OK;
 	pthread_mutex_unlock(&d->lock);
 	return rc;
+}
+
+int dsm_connect(struct dsm *d, const char *const *peers, int timeout_ms, int stop_fd, struct err *e)
+{
+	int rc = shard_connect(d->shard, peers, timeout_ms, stop_fd, e);
+
+	return rc ? rc : start(d, e);
+}
+
+_Static_assert((int)WELCOME_LOCALS_MAX == (int)DSM_LOCALS_MAX, "a welcome names all of them");
+
+/* The caller's configuration, with what the space is. */
+static void take_seat(const struct welcome *w, struct dsm_config *config, struct shard_seat *seat)
+{
+	config->self = w->self;
+	config->members = w->members;
+	config->founders = w->founders;
+	config->pages = w->pages;
+	config->silence_ms = w->silence_ms;
+	config->locals = w->locals;
+	for (int i = 0; i < w->locals; i++)
+		config->local[i] = (struct dsm_range){w->local[i].first, w->local[i].pages};
+	seat->present = w->present | dsm_bit(w->self.v);
+	memcpy(seat->heir, w->heir, sizeof(seat->heir));
+}
+
+int dsm_join_on(const struct dsm_config *config, const char *address, int timeout_ms, int stop_fd,
+		const struct mem_ops *mem, const struct transport_ops *transport, struct dsm **out,
+		struct err *e)
+{
+	const struct newcomer_patience p = {clock_ms() + (uint64_t)timeout_ms, stop_fd};
+	struct dsm_config own = *config;
+	struct shard_seat seat;
+	struct dsm *d = NULL;
+	struct welcome w;
+	int rc = newcomer_call(transport, config, address, &p, &w, e);
+
+	if (rc)
+		return rc;
+	take_seat(&w, &own, &seat);
+	rc = open_on(&own, &seat, mem, transport, &d, e);
+	if (!rc)
+		rc = newcomer_connect(d->shard, &w, &p, e);
+	if (!rc)
+		rc = start(d, e);
+	if (rc)
+		dsm_close(d);
+	else
+		*out = d;
+	return rc;
+}
+
+int dsm_join(const struct dsm_config *config, const char *address, int timeout_ms, int stop_fd,
+	     struct dsm **out, struct err *e)
+{
+	return dsm_join_on(config, address, timeout_ms, stop_fd, &mem_uffd, &transport_tcp, out, e);
 }
 
 void dsm_close(struct dsm *d)
@@ -263,6 +337,18 @@ int dsm_leave(struct dsm *d, int timeout_ms, struct err *e)
 	default:
 		return err_set(e, (enum err_code)rc, "leaving: the space ended meanwhile");
 	}
+}
+
+void dsm_shape(const struct dsm *d, struct dsm_shape *out)
+{
+	const struct dsm_config *c = &d->shard->config;
+
+	*out = (struct dsm_shape){
+		.self = c->self,
+		.members = c->members,
+		.pages = c->pages,
+		.present = shard_present(d->shard),
+	};
 }
 
 void *dsm_base(const struct dsm *d)
@@ -377,7 +463,7 @@ int dsm_post(struct dsm *d, struct member_id to, const void *bytes, uint32_t n)
 		return ERR_INVALID;
 	if (shard_ended(d->shard))
 		return ERR_LOST;
-	if (!shard_present(d->shard, to))
+	if (!(shard_present(d->shard) & dsm_bit(to.v)))
 		return ERR_NOTFOUND;
 	return shard_command(d->shard,
 			     &(struct command){.type = COMMAND_POST, .to = to, .bytes = n}, bytes);

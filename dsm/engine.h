@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dsm_open on adapters of choice: what dsm_open does with userfaultfd and TCP. For tests, and for
- * transports to come. */
+/* dsm_open and dsm_join on adapters of choice: what these do with userfaultfd and TCP. For tests,
+ * and for transports to come. */
 #ifndef CELLULAR_DSM_ENGINE_H
 #define CELLULAR_DSM_ENGINE_H
 
@@ -10,5 +10,8 @@
 
 int dsm_open_on(const struct dsm_config *config, const struct mem_ops *mem,
 		const struct transport_ops *transport, struct dsm **out, struct err *e);
+int dsm_join_on(const struct dsm_config *config, const char *address, int timeout_ms, int stop_fd,
+		const struct mem_ops *mem, const struct transport_ops *transport, struct dsm **out,
+		struct err *e);
 
 #endif

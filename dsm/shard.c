@@ -66,11 +66,12 @@ static int open_recorder(struct shard *s, const struct dsm_core_config *config, 
 	return ERR_OK;
 }
 
-static int open_core(struct shard *s, struct err *e)
+static int open_core(struct shard *s, const struct shard_seat *seat, struct err *e)
 {
 	struct dsm_core_config config = {
 		.self = s->config.self,
 		.members = s->config.members,
+		.founders = s->config.founders,
 		.epoch = s->config.epoch,
 		.pages = s->config.pages,
 		.hold_us = s->config.hold_us ? s->config.hold_us : HOLD_US,
@@ -80,6 +81,10 @@ static int open_core(struct shard *s, struct err *e)
 	void *memory;
 
 	memcpy(config.local, s->config.local, sizeof(config.local));
+	if (seat) {
+		config.present = seat->present;
+		memcpy(config.heir, seat->heir, sizeof(config.heir));
+	}
 	s->core_bytes = dsm_core_bytes(&config);
 	if (!s->core_bytes)
 		return err_set(e, ERR_INVALID,
@@ -95,8 +100,10 @@ static int open_core(struct shard *s, struct err *e)
 		release(memory, s->core_bytes);
 		return err_set(e, ERR_INVALID, "the core refuses this space");
 	}
-	atomic_store(&s->present, dsm_core_present(s->core));
-	s->channels = s->present & ~dsm_bit(s->config.self.v);
+	s->greeted = dsm_core_present(s->core);
+	s->channels = s->greeted & ~dsm_bit(s->config.self.v);
+	atomic_store(&s->present, s->greeted);
+	membership_begin(s);
 	return s->config.recorder ? open_recorder(s, &config, e) : ERR_OK;
 }
 
@@ -118,6 +125,8 @@ static int open_transport(struct shard *s, struct err *e)
 		.epoch = s->config.epoch,
 		.self = s->config.self,
 		.members = s->config.members,
+		.present = s->greeted,
+		.open = s->config.founders < s->config.members,
 		.pages = s->config.pages,
 		.listen = s->config.listen,
 		.silence_ms = s->config.silence_ms,
@@ -148,12 +157,15 @@ int shard_open(const struct shard_config *config, struct shard **out, struct err
 	if (!s)
 		return err_set(e, ERR_NOMEM, "no memory for a shard");
 	s->config = *config->space;
+	if (!s->config.founders)
+		s->config.founders = s->config.members;
+	s->newcomer = config->seat != NULL;
 	s->user = config->user;
 	s->mem_ops = config->mem;
 	s->transport_ops = config->transport;
 	s->epoll = s->timer = -1;
 	s->deadline = s->armed = UINT64_MAX;
-	rc = open_core(s, e); /* checks the configuration */
+	rc = open_core(s, config->seat, e); /* checks the configuration */
 	if (!rc)
 		rc = open_mem(s, e);
 	if (!rc)
@@ -233,9 +245,9 @@ void shard_quiesce(struct shard *s)
 	atomic_store(&s->quiesced, true);
 }
 
-bool shard_present(const struct shard *s, struct member_id member)
+dsm_set shard_present(const struct shard *s)
 {
-	return member.v < DSM_MEMBERS_MAX && atomic_load(&s->present) & dsm_bit(member.v);
+	return atomic_load(&s->present);
 }
 
 bool shard_ended(const struct shard *s)

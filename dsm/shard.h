@@ -10,7 +10,8 @@
  * again.
  *
  * Files: shard.c (life), shard_loop.c (the thread), shard_effects.c (what the core asks for),
- * shard_end.c (the end of the space), shard_leave.c (members that leave).
+ * shard_end.c (the end of the space), shard_leave.c (members that come and go); whose turn that is:
+ * membership.c.
  *
  * Threads: shard_command, shard_quiesce, shard_ended and shard_present from any; the `user`
  * functions are called on the shard's thread, without a lock; the rest of struct shard belongs to
@@ -26,6 +27,7 @@
 #include "dsm/command.h"
 #include "dsm/dsm.h"
 #include "dsm/hot.h"
+#include "dsm/membership.h"
 #include "dsm/mem.h"
 #include "dsm/timing.h"
 #include "dsm/written.h"
@@ -39,16 +41,24 @@ struct shard_user {
 	void (*parted)(void *context, struct member_id member);
 	/* This member has left: nothing it has sent is under way any more. Once. */
 	void (*left)(void *context);
-	/* Another one has left. */
+	/* Another one has left; has come. */
 	void (*gone)(void *context, struct member_id member);
+	void (*here)(void *context, struct member_id member);
 	void (*post)(void *context, struct member_id from, const void *bytes, uint32_t n);
 	void (*acquired)(void *context, uint32_t token, int result);
 	/* A STATS or MAP command was carried out. */
 	void (*answered)(void *context, void *request);
 };
 
+/* Of a newcomer: what the members were when it came. */
+struct shard_seat {
+	dsm_set present; /* itself among them */
+	uint8_t heir[DSM_MEMBERS_MAX];
+};
+
 struct shard_config {
 	const struct dsm_config *space; /* copied */
+	const struct shard_seat *seat;	/* NULL: a founder */
 	const struct mem_ops *mem;
 	const struct transport_ops *transport;
 	struct shard_user user;
@@ -112,8 +122,11 @@ struct shard {
 	atomic_bool ended;
 
 	enum shard_part part;
+	struct membership membership;
+	bool newcomer;		 /* its core did not begin yet */
 	dsm_set channels;	 /* members whose messages count */
-	_Atomic dsm_set present; /* members as the core knows them, for any thread */
+	dsm_set greeted;	 /* all but newcomers that did not say HERE yet */
+	_Atomic dsm_set present; /* members that are there and were heard, for any thread */
 
 	uint8_t *slots; /* DSM_SLOTS pages */
 	uint8_t post[POST_BYTES_MAX];
@@ -133,8 +146,8 @@ int shard_command(struct shard *s, const struct command *c,
 		  const void *payload); /* as command_push */
 void shard_quiesce(struct shard *s);
 bool shard_ended(const struct shard *s);
-/* Is it a member that has not left? */
-bool shard_present(const struct shard *s, struct member_id member);
+/* Members that are there; none when this one left. */
+dsm_set shard_present(const struct shard *s);
 
 /* -- among the shard's files; on its thread -- */
 
@@ -153,11 +166,13 @@ bool shard_map_slice(struct shard *s, struct shard_map *map);
 void shard_member_lost(struct shard *s, struct member_id member, const struct err *why);
 /* Something here failed: the space ends with this member as the culprit. */
 void shard_fail(struct shard *s, const struct err *why);
-/* LEAVE command; LEFT effect; a channel ended in order; GONE was read. */
+/* LEAVE command; its turn; LEFT effect; a channel ended in order; GONE, HERE was read. */
 void shard_leave(struct shard *s);
+void shard_leave_now(struct shard *s);
 void shard_left(struct shard *s);
 void shard_channel_ended(struct shard *s, struct member_id member);
 void shard_member_gone(struct shard *s, struct member_id member);
+void shard_member_here(struct shard *s, struct member_id member);
 /* Tells the other members and the user; nothing is served any more. */
 void shard_end(struct shard *s, struct member_id member, const struct err *why);
 

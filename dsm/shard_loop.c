@@ -157,14 +157,18 @@ static bool link_message(struct shard *s, const struct transport_event *ev)
 	}
 }
 
-/* What is to be done beside the core when members leave. */
-static void leave_message(struct shard *s, const struct transport_event *ev)
+/* What is to be done beside the core when members come and go. */
+static void member_message(struct shard *s, const struct transport_event *ev)
 {
 	dsm_set present = dsm_core_present(s->core);
+	bool there = present & dsm_bit(ev->from.v);
 
-	atomic_store(&s->present, present);
-	if (ev->msg.type == PAGE_GONE && ev->msg.epoch.v == s->config.epoch.v &&
-	    !(present & dsm_bit(ev->from.v)))
+	if (ev->msg.epoch.v != s->config.epoch.v)
+		return;
+	if (ev->msg.type == PAGE_HERE)
+		shard_member_here(s, ev->from);
+	atomic_store(&s->present, present & s->greeted);
+	if (ev->msg.type == PAGE_GONE && !there)
 		shard_member_gone(s, ev->from);
 }
 
@@ -184,7 +188,7 @@ static void message(struct shard *s, const struct transport_event *ev)
 	shard_step(s);
 	s->data = NULL;
 	if (ev->msg.type >= PAGE_LEAVE && !shard_ended(s))
-		leave_message(s, ev);
+		member_message(s, ev);
 }
 
 static void lost(struct shard *s, const struct transport_event *ev)
@@ -197,14 +201,24 @@ static void lost(struct shard *s, const struct transport_event *ev)
 
 static void transport_event(struct shard *s, const struct transport_event *ev)
 {
+	bool member = s->channels & dsm_bit(ev->from.v);
+
 	if (ev->type == TRANSPORT_ENDED)
 		shard_channel_ended(s, ev->from);
-	else if (s->part >= PART_PARTS || !(s->channels & dsm_bit(ev->from.v)))
-		return; /* no member to us any more, or we to it */
-	else if (ev->type == TRANSPORT_MSG)
-		message(s, ev);
-	else
+	else if (s->part >= PART_PARTS)
+		return; /* we are no member any more */
+	else if (ev->type == TRANSPORT_UP)
+		membership_up(s, ev->from);
+	else if (ev->type == TRANSPORT_CALLER)
+		membership_caller(s, ev->caller);
+	else if (ev->type == TRANSPORT_LOST && !member)
+		membership_channel_lost(s, ev->from, &ev->why);
+	else if (ev->type == TRANSPORT_LOST)
 		lost(s, ev);
+	else if (ev->msg.type == PAGE_CHANGE)
+		membership_notice(s, ev);
+	else if (member)
+		message(s, ev);
 }
 
 static void messages(struct shard *s)
@@ -389,8 +403,10 @@ static void shard_round(struct shard *s)
 {
 	uint32_t ready = shard_wait(s);
 
-	if (ready & READY_MESSAGES)
+	if (ready & READY_MESSAGES) {
 		messages(s);
+		membership_tick(s);
+	}
 	if ((ready & READY_FAULTS) && !shard_ended(s))
 		faults(s);
 	if (ready & READY_TIMER)
@@ -431,6 +447,16 @@ bool shard_is_mine(const struct shard *s)
 	return mine == s;
 }
 
+/* Its core begins: it says HERE with its first step. What has arrived meanwhile shows at no
+ * descriptor. */
+static void begin(struct shard *s)
+{
+	s->left = READY_MESSAGES;
+	s->event = (struct dsm_event){.type = DSM_EV_TIMER, .now = clock_ns()};
+	shard_step(s);
+	s->transport_ops->flush(s->transport);
+}
+
 void *shard_thread(void *shard)
 {
 	struct shard *s = shard;
@@ -438,6 +464,8 @@ void *shard_thread(void *shard)
 	pthread_setname_np(pthread_self(), "dsm");
 	ask_to_go_first();
 	mine = s;
+	if (s->newcomer)
+		begin(s);
 	while (!atomic_load(&s->stop))
 		shard_round(s);
 	commands(s, command_heard(s->commands));

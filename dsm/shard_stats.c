@@ -24,6 +24,7 @@ void shard_stats(struct shard *s, struct dsm_stats *out)
 		.owned = s->owned,
 	};
 	out->hot_n = hot_top(&s->hot, out->hot);
+	out->notices_refused = s->membership.refused;
 	dsm_core_stats(s->core, &out->core);
 	s->transport_ops->stats(s->transport, &out->transport);
 }

@@ -17,6 +17,11 @@
  * look. T7 A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST,
  * when all that was sent before has arrived and the other side has ended it too, or is lost.
  *
+ *  T8  One that is open listens for good. A member that is expected (expect) may connect then: UP,
+ * then its messages. Who has no number but knows the key may call (ask): one CALLER, and its
+ * connection waits, for a bounded time, for the one answer there is. Both after a hello, as T5
+ * says.
+ *
  * Threads: one thread at a time; open, address and connect may run on another one before the
  * shard's thread starts.
  */
@@ -31,7 +36,11 @@
 #include "proto/ids.h"
 #include "proto/page.h"
 
-enum { TRANSPORT_ADDRESS_MAX = 64 }; /* "10.0.0.1:4711" or "[fe80::1]:4711", with its NUL */
+enum {
+	TRANSPORT_ADDRESS_MAX = 64,  /* "10.0.0.1:4711" or "[fe80::1]:4711", with its NUL */
+	TRANSPORT_ANSWER_MAX = 8192, /* bytes */
+	TRANSPORT_SILENCE_MS = 3000, /* where a configuration says 0 */
+};
 
 struct transport;
 
@@ -40,14 +49,23 @@ struct transport_config {
 	struct epoch epoch;
 	struct member_id self;
 	uint8_t members;
-	uint64_t pages; /* bounds page numbers of incoming messages */
+	dsm_set present; /* who connect to each other, self among them; 0: all */
+	bool open;	 /* T8 */
+	uint64_t pages;	 /* bounds page numbers of incoming messages */
 	uint8_t key[CELL_KEY_BYTES];
 	const char *listen;   /* address and port to listen on; port 0: the system chooses */
 	size_t backlog_bytes; /* 0: 64 MiB */
-	uint32_t silence_ms;  /* 0: 3000 */
+	uint32_t silence_ms;  /* 0: TRANSPORT_SILENCE_MS */
 };
 
-enum transport_event_type { TRANSPORT_NONE, TRANSPORT_MSG, TRANSPORT_LOST, TRANSPORT_ENDED };
+enum transport_event_type {
+	TRANSPORT_NONE,
+	TRANSPORT_MSG,
+	TRANSPORT_LOST,
+	TRANSPORT_ENDED,
+	TRANSPORT_UP,
+	TRANSPORT_CALLER,
+};
 
 struct transport_event {
 	enum transport_event_type type;
@@ -55,7 +73,8 @@ struct transport_event {
 	struct dsm_msg msg; /* TRANSPORT_MSG */
 	const void *data;   /* payload, or NULL */
 	uint32_t bytes;
-	struct err why; /* TRANSPORT_LOST */
+	struct err why;	 /* TRANSPORT_LOST */
+	uint32_t caller; /* TRANSPORT_CALLER: for answer; never 0 */
 };
 
 struct transport_stats {
@@ -76,7 +95,7 @@ struct transport_ops {
 	 * timeout_ms. peers[m]: address of member m (self's entry is ignored). `stop_fd`: readable
 	 * means give up (ERR_INTERRUPTED); -1: none. TIMEOUT, AUTH, UNREACHABLE: which member is in
 	 * the text. LOST: one left meanwhile; INVALID: an address; also VERSION, PROTOCOL.
-	 * Afterwards, well or not, nothing listens any more. */
+	 * Afterwards nothing listens any more, unless it went well and is open. */
 	int (*connect)(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,
 		       struct err *e);
 	/* Readable (level-triggered epoll) when poll would find something; owned by t. Call poll
@@ -96,6 +115,18 @@ struct transport_ops {
 	/* The channel to `to` ends in order: what was sent goes out, nothing is sent after it, not
 	 * even a PING. What still comes is handed up, then ENDED (T7). Once is enough. */
 	void (*end)(struct transport *t, struct member_id to);
+	/* The member may connect now, or (false) no longer: then its channel, if it stands, is over
+	 * without an event. Of a number above self that was never connected. */
+	void (*expect)(struct transport *t, struct member_id member, bool expected);
+	/* Says n bytes (at most TRANSPORT_ANSWER_MAX) to a caller and ends its call. NOTFOUND: it
+	 * has left, or its time was over. */
+	int (*answer)(struct transport *t, uint32_t caller, const void *bytes, uint32_t n,
+		      struct err *e);
+	/* Calls the member that listens at `address` and reads its answer, of up to room bytes.
+	 * Blocks; needs no transport: of config counts space, epoch, key. UNREACHABLE (also: it
+	 * hung up), TIMEOUT, INTERRUPTED (as connect), AUTH, VERSION, PROTOCOL, EPOCH, INVALID. */
+	int (*ask)(const struct transport_config *config, const char *address, int timeout_ms,
+		   int stop_fd, void *out, uint32_t room, uint32_t *n, struct err *e);
 	/* Hands to the system what it takes now. Called once a round, after all sends. */
 	void (*flush)(struct transport *t);
 	void (*stats)(const struct transport *t, struct transport_stats *out);

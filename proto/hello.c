@@ -24,6 +24,12 @@ static bool is_data(const struct hello *h)
 	return h->kind == HELLO_DATA;
 }
 
+/* Who has no number yet means a space, too. */
+static bool has_space(const struct hello *h)
+{
+	return is_data(h) || h->kind == HELLO_CALLER;
+}
+
 /* mac = HMAC-SHA256(key, label | HELLO_1 | HELLO_2 without its mac) */
 static int make_mac(const struct hello *h, const char *label, uint8_t mac[HELLO_MAC_BYTES],
 		    struct err *e)
@@ -57,10 +63,10 @@ static int check_mac(const struct hello *h, const char *label, const uint8_t mac
 
 static int check_space(const struct hello *h, uint64_t space, uint32_t epoch, struct err *e)
 {
-	if (space != (is_data(h) ? h->space.v : 0))
+	if (space != (has_space(h) ? h->space.v : 0))
 		return err_set(e, ERR_NOTFOUND, "the other side means space %llu",
 			       (unsigned long long)space);
-	if (epoch != (is_data(h) ? h->epoch.v : 0))
+	if (epoch != (has_space(h) ? h->epoch.v : 0))
 		return err_set(e, ERR_EPOCH, "the other side is in epoch %u", epoch);
 	return ERR_OK;
 }
@@ -77,8 +83,8 @@ int hello_dial(struct hello *h, struct hello_1 *out, struct err *e)
 		.version_max = h->version_max,
 		.from = is_data(h) ? h->self.v : MEMBER_NONE.v,
 		.to = is_data(h) ? h->peer.v : MEMBER_NONE.v,
-		.epoch = htole32(is_data(h) ? h->epoch.v : 0),
-		.space = htole64(is_data(h) ? h->space.v : 0),
+		.epoch = htole32(has_space(h) ? h->epoch.v : 0),
+		.space = htole64(has_space(h) ? h->space.v : 0),
 	};
 	if (rand_bytes(first->nonce, sizeof(first->nonce), e))
 		return err_wrap(e, ERR_SYS, "hello");
@@ -124,7 +130,7 @@ static int check_members(const struct hello *h, const struct hello_1 *in, struct
 {
 	if (!is_data(h)) {
 		if (in->from != MEMBER_NONE.v || in->to != MEMBER_NONE.v)
-			return err_set(e, ERR_PROTOCOL, "a control hello names members");
+			return err_set(e, ERR_PROTOCOL, "a hello of this kind names members");
 		return ERR_OK;
 	}
 	if (in->from >= DSM_MEMBERS_MAX || in->from == h->self.v)

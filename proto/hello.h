@@ -31,9 +31,10 @@ enum {
 };
 
 enum hello_kind {
-	HELLO_DATA = 1,	 /* member to member of one space; key of the VM */
-	HELLO_CELLD = 2, /* celld to controller; key of the cluster */
-	HELLO_CTL = 3,	 /* cellctl to controller; key of the cluster */
+	HELLO_DATA = 1,	  /* member to member of one space; key of the VM */
+	HELLO_CELLD = 2,  /* celld to controller; key of the cluster */
+	HELLO_CTL = 3,	  /* cellctl to controller; key of the cluster */
+	HELLO_CALLER = 4, /* who wants to become a member, to a member; key of the VM */
 };
 
 /* Little endian on the wire. */
@@ -45,8 +46,8 @@ struct hello_1 {
 	uint8_t from; /* DATA: member id of the dialer; else 255 */
 	uint8_t to;   /* DATA: member id the dialer wants; else 255 */
 	uint8_t reserved[3];
-	uint32_t epoch; /* DATA: of the space; else 0 */
-	uint64_t space; /* DATA: space id; else 0 */
+	uint32_t epoch; /* DATA, CALLER: of the space; else 0 */
+	uint64_t space; /* DATA, CALLER: space id; else 0 */
 	uint8_t nonce[HELLO_NONCE_BYTES];
 } __attribute__((packed));
 

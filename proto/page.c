@@ -168,7 +168,7 @@ static int check_bytes(const struct dsm_msg *msg, uint32_t bytes, struct err *e)
 
 	if (msg->flags & PAGE_FLAG_DATA)
 		good = bytes == msg->pages * DSM_PAGE_SIZE;
-	else if (msg->type == PAGE_POST)
+	else if (msg->type == PAGE_POST || msg->type == PAGE_CHANGE)
 		good = bytes <= POST_BYTES_MAX;
 	else
 		good = bytes == 0;

@@ -6,7 +6,7 @@
  *
  * On a stream a message is one frame: struct page_wire, then exactly `bytes` bytes of payload:
  *   - pages * 4096 bytes of page data if flag DATA is set (GRANT and PUT only),
- *   - 0 .. POST_BYTES_MAX bytes for POST,
+ *   - 0 .. POST_BYTES_MAX bytes for POST and CHANGE,
  *   - nothing for all others.
  * A receiver checks magic, version, type, flags, bytes, member numbers and the page range before it
  * uses any of them; one that does not hold closes the link (ERR_PROTOCOL). A type above
@@ -60,7 +60,8 @@ enum {
 	X(22, BYE, REQUEST)  /* leaver -> all: I hold nothing; `member` stands for me */           \
 	X(23, BYE_ACK, REPLY) /* all -> leaver: nothing more comes to you */                       \
 	X(24, GONE, REPLY)    /* leaver -> all: nothing more comes from me */                      \
-	X(25, HERE, REPLY)    /* newcomer -> all: I have begun */
+	X(25, HERE, REPLY)    /* newcomer -> all: I have begun */                                  \
+	X(26, CHANGE, LINK)   /* a notice (proto/change.h) about who is a member */
 
 enum page_class { PAGE_CLASS_REQUEST, PAGE_CLASS_FORWARD, PAGE_CLASS_REPLY, PAGE_CLASS_LINK };
 
@@ -68,7 +69,7 @@ enum page_type {
 #define X(code, name, class) PAGE_##name = (code),
 	PAGE_TYPES(X)
 #undef X
-		PAGE_TYPE_LAST = PAGE_HERE,
+		PAGE_TYPE_LAST = PAGE_CHANGE,
 };
 
 enum page_flag {

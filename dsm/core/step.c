@@ -147,7 +147,8 @@ static void message_event(struct dsm_core *core, const struct dsm_event *ev)
 		core->stats.refused++; /* R48: nothing can be under way */
 		return;
 	}
-	if (m->type == PAGE_PING || m->type == PAGE_MEMBER_LOST || m->type == PAGE_POST)
+	if (m->type == PAGE_PING || m->type == PAGE_MEMBER_LOST || m->type == PAGE_POST ||
+	    m->type == PAGE_CHANGE)
 		deliver_link(core, from, m);
 	else if (m->type < sizeof(rules) / sizeof(rules[0]) && rules[m->type].recv)
 		deliver(core, from, m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The transport of spaces over TCP: dsm/transport.h's contract on plain sockets. One connection a
- * pair of members, made by the higher number; after the mesh stands the listener is closed, for
- * nobody else may come: a stranger then finds no port.
+ * pair of members, made by the higher number; after the mesh stands the listener is closed, if
+ * nobody else may come: a stranger then finds no port. One that is open goes on (tcp_late.c).
  *
  * poll hands up one event a call, in this order: messages that lie in buffers, one recv for each
  * channel the kernel has input for, channels that were lost. A tick is dealt with only when all of
@@ -26,7 +26,6 @@ _Static_assert((int)ADDRESS_TEXT_MAX == (int)TRANSPORT_ADDRESS_MAX,
 	       "addresses are written by address.h");
 
 enum {
-	TICK = 0xffff, /* epoll's data of the timerfd */
 	LISTEN_BACKLOG = 128,
 };
 
@@ -37,6 +36,8 @@ static int check(const struct transport_config *config, struct err *e)
 	if (config->members < 1 || config->members > DSM_MEMBERS_MAX ||
 	    config->self.v >= config->members)
 		return err_set(e, ERR_INVALID, "member %u of %u", config->self.v, config->members);
+	if (config->present && !(config->present & dsm_bit(config->self.v)))
+		return err_set(e, ERR_INVALID, "member %u is not one of its own", config->self.v);
 	if (!config->listen)
 		return err_set(e, ERR_INVALID, "no address to listen on");
 	return ERR_OK;
@@ -62,7 +63,7 @@ static int start_listening(struct transport *t, const char *address, struct err 
 
 static int make_descriptors(struct transport *t, struct err *e)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = TICK}};
+	struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = TCP_TICK}};
 
 	t->epoll = epoll_create1(EPOLL_CLOEXEC);
 	t->ticks = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -78,6 +79,7 @@ static void tcp_close(struct transport *t)
 		return;
 	for (int m = 0; m < DSM_MEMBERS_MAX; m++)
 		tcp_channel_close(&t->channel[m]);
+	tcp_late_close(t);
 	fd_close(&t->listener);
 	fd_close(&t->ticks);
 	fd_close(&t->epoll);
@@ -95,7 +97,7 @@ static struct transport *make(const struct transport_config *config)
 	if (!t->config.backlog_bytes)
 		t->config.backlog_bytes = TCP_BACKLOG_BYTES;
 	if (!t->config.silence_ms)
-		t->config.silence_ms = TCP_SILENCE_MS;
+		t->config.silence_ms = TRANSPORT_SILENCE_MS;
 	t->listener = t->epoll = t->ticks = -1;
 	for (int m = 0; m < DSM_MEMBERS_MAX; m++)
 		t->channel[m].fd = -1;
@@ -146,7 +148,8 @@ static int tcp_connect(struct transport *t, const char *const *peers, int timeou
 {
 	int rc = tcp_mesh_connect(t, peers, timeout_ms, stop_fd, e);
 
-	fd_close(&t->listener);
+	if (rc || !t->config.open)
+		fd_close(&t->listener);
 	return rc ? rc : start_ticking(t, e);
 }
 
@@ -155,6 +158,16 @@ static int tcp_connect(struct transport *t, const char *const *peers, int timeou
 static int tcp_fd(const struct transport *t)
 {
 	return t->epoll;
+}
+
+static bool take_up(struct transport *t, struct transport_event *out)
+{
+	if (!t->up_due)
+		return false;
+	out->type = TRANSPORT_UP;
+	out->from = dsm_lowest(t->up_due);
+	t->up_due &= t->up_due - 1;
+	return true;
 }
 
 static bool take_lost(struct transport *t, struct transport_event *out)
@@ -196,12 +209,17 @@ static void ask(struct transport *t)
 	int n = epoll_wait(t->epoll, events, DSM_MEMBERS_MAX + 1, 0);
 
 	for (int i = 0; i < n; i++) {
-		struct member_id m = {(uint8_t)events[i].data.u32};
+		uint32_t who = events[i].data.u32;
+		struct member_id m = {(uint8_t)who};
 
-		if (events[i].data.u32 == TICK) {
+		if (who == TCP_TICK)
 			t->tick_due = read(t->ticks, &missed, sizeof(missed)) == sizeof(missed);
+		else if (who == TCP_LISTENER)
+			tcp_late_accept(t);
+		else if (who >= TCP_STRANGER)
+			tcp_late_serve(t, who - TCP_STRANGER);
+		if (who >= DSM_MEMBERS_MAX)
 			continue;
-		}
 		if (events[i].events & ~EPOLLOUT)
 			t->ready |= dsm_bit(m.v);
 		if ((events[i].events & EPOLLOUT) && t->channel[m.v].fd >= 0)
@@ -216,6 +234,8 @@ static void tick(struct transport *t)
 	for (int m = 0; m < t->config.members; m++)
 		if (t->channel[m].fd >= 0)
 			tcp_channel_tick(t, (struct member_id){(uint8_t)m});
+	if (t->late)
+		tcp_late_tick(t);
 }
 
 /* A recv for each of a few channels costs less than to ask which of them. */
@@ -228,13 +248,14 @@ static bool tcp_look(struct transport *t)
 		t->ready |= t->near;
 	for (; t->ready; t->ready &= t->ready - 1)
 		tcp_channel_receive(t, dsm_lowest(t->ready));
-	return t->full || t->lost_due || t->tick_due;
+	return t->full || t->lost_due || t->tick_due || t->up_due || t->caller_due;
 }
 
 static void tcp_poll(struct transport *t, struct transport_event *out)
 {
 	for (;;) {
-		if (take_message(t, out) || take_lost(t, out))
+		if (take_up(t, out) || take_message(t, out) || take_lost(t, out) ||
+		    tcp_late_take_caller(t, out))
 			return;
 		if (t->tick_due) {
 			tick(t);
@@ -294,6 +315,9 @@ const struct transport_ops transport_tcp = {
 	.poll = tcp_poll,
 	.send = tcp_send,
 	.end = tcp_end,
+	.expect = tcp_expect,
+	.answer = tcp_answer,
+	.ask = tcp_ask,
 	.flush = tcp_flush,
 	.stats = tcp_stats,
 	.close = tcp_close,

@@ -16,8 +16,7 @@
 #include "proto/base/buffer.h"
 
 enum {
-	TCP_BACKLOG_BYTES = 64 << 20, /* defaults of struct transport_config */
-	TCP_SILENCE_MS = 3000,
+	TCP_BACKLOG_BYTES = 64 << 20, /* default of struct transport_config */
 	TCP_IN_BYTES =
 		sizeof(struct page_wire) + PAGE_BYTES_MAX, /* one frame of the largest size */
 	TCP_READ_BYTES = 64 << 10, /* of one recv, when no larger frame is awaited */
@@ -28,7 +27,14 @@ enum {
 	TCP_SILENCE_TICKS = 12,	 /* ticks of silence_ms / 12 without a byte: lost */
 	TCP_PING_TICKS = 1, /* whole ticks without a byte sent: ping, silence_ms / 6 after the last
 			       byte at the latest */
+
+	/* Data of the epoll set; a channel's is its member. */
+	TCP_TICK = 0xffff,
+	TCP_LISTENER = 0xfffe,
+	TCP_STRANGER = 0x1000, /* + place */
 };
+
+struct mesh;
 
 /* A channel to one member. fd >= 0 while it stands; lost: it stood, and stands never again. */
 struct tcp_channel {
@@ -50,8 +56,13 @@ struct tcp_channel {
 
 struct transport {
 	struct transport_config config;
-	int listener;	  /* -1 once the mesh stands */
-	int epoll, ticks; /* ticks: timerfd */
+	int listener;	   /* -1 once the mesh stands, unless it is open */
+	struct mesh *late; /* the mesh stands, and is open */
+	dsm_set expected;
+	dsm_set up_due;	     /* UP events to hand up */
+	uint64_t caller_due; /* CALLER events, by place */
+	uint32_t callers;    /* so far: the name of the last */
+	int epoll, ticks;    /* ticks: timerfd */
 	char address[TRANSPORT_ADDRESS_MAX];
 	struct transport_stats stats;
 	dsm_set ready;	  /* the kernel has input */
@@ -91,6 +102,20 @@ static inline bool tcp_channel_speaks(const struct tcp_channel *c)
 }
 /* The channel is over; its LOST or ENDED event is due. */
 void tcp_channel_lose(struct transport *t, struct member_id m, const struct err *why);
+
+/* tcp_late.c */
+int tcp_late_open(struct transport *t, struct mesh *mesh, struct err *e); /* takes mesh over */
+void tcp_late_close(struct transport *t);
+void tcp_late_accept(struct transport *t);
+void tcp_late_serve(struct transport *t, uint32_t stranger);
+void tcp_late_tick(struct transport *t);
+bool tcp_late_take_caller(struct transport *t, struct transport_event *out);
+int tcp_answer(struct transport *t, uint32_t caller, const void *bytes, uint32_t n, struct err *e);
+void tcp_expect(struct transport *t, struct member_id member, bool expected);
+
+/* tcp_ask.c: transport_ops.ask. */
+int tcp_ask(const struct transport_config *config, const char *address, int timeout_ms, int stop_fd,
+	    void *out, uint32_t room, uint32_t *n, struct err *e);
 
 /* tcp_mesh.c: transport_ops.connect. */
 int tcp_mesh_connect(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,

@@ -8,12 +8,11 @@
 
 #include "dsm/tcp/tcp_mesh.h"
 
-static void fill_hello(const struct mesh *mesh, struct hello *h, struct member_id peer)
+static void fill_hello(const struct transport_config *config, struct hello *h, enum hello_kind kind,
+		       struct member_id peer)
 {
-	const struct transport_config *config = &mesh->t->config;
-
 	*h = (struct hello){
-		.kind = HELLO_DATA,
+		.kind = kind,
 		.space = config->space,
 		.epoch = config->epoch,
 		.self = config->self,
@@ -38,17 +37,31 @@ static int say(const struct call *call, const struct hello_out *out, struct err 
 	return e->code = ERR_UNREACHABLE;
 }
 
-int call_begin(const struct mesh *mesh, struct call *call, bool dialer, struct member_id peer,
-	       struct err *e)
+int call_begin(const struct transport_config *config, struct call *call, enum hello_kind kind,
+	       bool dialer, struct member_id peer, struct err *e)
 {
 	struct hello_out out;
 	int rc;
 
 	call->have = 0;
-	call->connecting = false;
-	fill_hello(mesh, &call->talk.hello, peer);
+	call->connecting = call->watched = false;
+	call->callers = !dialer && config->open;
+	call->caller = 0;
+	fill_hello(config, &call->talk.hello, kind, peer);
 	rc = hello_stream_begin(&call->talk, dialer, &out, e);
 	return rc ? rc : say(call, &out, e);
+}
+
+/* Who listens learns from the first message whether a member comes or a caller. */
+static void look_at_kind(struct call *call)
+{
+	struct hello_1 first;
+
+	if (!call->callers || call->talk.want != sizeof(first))
+		return;
+	memcpy(&first, call->in, sizeof(first));
+	if (first.kind == HELLO_CALLER)
+		call->talk.hello.kind = HELLO_CALLER;
 }
 
 int call_go_on(struct call *call, struct err *e)
@@ -69,6 +82,7 @@ int call_go_on(struct call *call, struct err *e)
 		if (call->have < talk->want)
 			continue;
 		call->have = 0;
+		look_at_kind(call);
 		rc = hello_stream_take(talk, call->in, &out, e);
 		if (!rc)
 			rc = say(call, &out, e);

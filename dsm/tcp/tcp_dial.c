@@ -59,7 +59,7 @@ static int finish_connecting(struct mesh *mesh, struct call *call, struct member
 
 	getsockopt(call->fd, SOL_SOCKET, SO_ERROR, &errnum, &length);
 	if (!errnum)
-		return call_begin(mesh, call, true, m, e);
+		return call_begin(&mesh->t->config, call, HELLO_DATA, true, m, e);
 	err_sys(e, errnum, "cannot connect");
 	return e->code = ERR_UNREACHABLE;
 }

@@ -170,7 +170,9 @@ static int prepare(struct mesh *mesh, struct transport *t, const char *const *pe
 	for (int i = 0; i < MESH_STRANGERS_MAX; i++)
 		mesh->stranger[i].fd = -1;
 	for (int m = 0; m < t->config.self.v; m++) {
-		int rc = address_parse(peers[m] ? peers[m] : "", &mesh->address[m], e);
+		int rc = !mesh_wants(mesh, m)
+				 ? ERR_OK
+				 : address_parse(peers[m] ? peers[m] : "", &mesh->address[m], e);
 
 		if (rc)
 			return err_wrap(e, rc, "address of member %d", m);
@@ -186,6 +188,13 @@ static void hang_up(struct mesh *mesh)
 		fd_close(&mesh->stranger[i].fd);
 }
 
+void mesh_free(struct mesh *mesh)
+{
+	hang_up(mesh);
+	explicit_bzero(mesh, sizeof(*mesh)); /* keys */
+	free(mesh);
+}
+
 int tcp_mesh_connect(struct transport *t, const char *const *peers, int timeout_ms, int stop_fd,
 		     struct err *e)
 {
@@ -198,7 +207,9 @@ int tcp_mesh_connect(struct transport *t, const char *const *peers, int timeout_
 	if (!rc)
 		rc = run(mesh, timeout_ms, stop_fd, e);
 	hang_up(mesh);
-	explicit_bzero(mesh, sizeof(*mesh)); /* keys */
-	free(mesh);
+	if (!rc && t->config.open)
+		rc = tcp_late_open(t, mesh, e);
+	if (!t->late)
+		mesh_free(mesh);
 	return rc;
 }

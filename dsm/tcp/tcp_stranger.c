@@ -11,7 +11,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/fd.h"
 
-static void refuse(struct mesh *mesh, struct call *call, const struct err *why)
+void mesh_refuse(struct mesh *mesh, struct call *call, const struct err *why)
 {
 	fd_close(&call->fd);
 	mesh->refused = *why;
@@ -37,15 +37,15 @@ void mesh_accept(struct mesh *mesh)
 		if (call->fd < 0)
 			return;
 		call->deadline_ms = clock_ms() + MESH_HELLO_MS;
-		if (call_begin(mesh, call, false, MEMBER_NONE, &e))
-			refuse(mesh, call, &e);
+		if (call_begin(&mesh->t->config, call, HELLO_DATA, false, MEMBER_NONE, &e))
+			mesh_refuse(mesh, call, &e);
 	}
 }
 
 /* Its hello was good; is it one we wait for? */
 static int check_caller(const struct mesh *mesh, struct member_id m, struct err *e)
 {
-	if (m.v >= mesh->t->config.members || mesh_is_dialled(mesh, m.v))
+	if (!mesh_wants(mesh, m.v) || mesh_is_dialled(mesh, m.v))
 		return err_set(e, ERR_PROTOCOL, "member %u has no reason to call", m.v);
 	if (mesh_stands(mesh, m.v))
 		return err_set(e, ERR_EXISTS, "member %u called twice", m.v);
@@ -61,11 +61,13 @@ int mesh_serve_stranger(struct mesh *mesh, struct call *call, struct err *e)
 	if (rc == ERR_BUSY)
 		return ERR_OK;
 	m = call->talk.hello.peer;
+	if (!rc && call->talk.hello.kind == HELLO_CALLER)
+		rc = err_set(&why, ERR_BUSY, "members are still connecting");
 	if (!rc)
 		rc = check_caller(mesh, m, &why);
 	if (!rc)
 		return call_promote(mesh, call, m, e);
-	refuse(mesh, call, &why);
+	mesh_refuse(mesh, call, &why);
 	return ERR_OK;
 }
 
@@ -76,5 +78,5 @@ void mesh_expire_strangers(struct mesh *mesh, uint64_t now)
 	err_set(&e, ERR_TIMEOUT, "the hello was not over within %d ms", MESH_HELLO_MS);
 	for (int i = 0; i < MESH_STRANGERS_MAX; i++)
 		if (mesh->stranger[i].fd >= 0 && now >= mesh->stranger[i].deadline_ms)
-			refuse(mesh, &mesh->stranger[i], &e);
+			mesh_refuse(mesh, &mesh->stranger[i], &e);
 }

@@ -20,7 +20,7 @@ enum { BOTH = 0x20, DIALER = 0x40, PEER_KNOWN = 0x80 }; /* bits of the first byt
 static struct hello_stream stream_of(uint8_t choice)
 {
 	struct hello_stream s = {.hello = {
-					 .kind = (enum hello_kind)(HELLO_DATA + choice % 3),
+					 .kind = (enum hello_kind)(HELLO_DATA + choice % 4),
 					 .space = {77},
 					 .epoch = {5},
 					 .self = MEMBER_NONE,
@@ -148,7 +148,7 @@ static void put_wrong(fuzz_put put, uint8_t choice)
 
 void fuzz_seeds(fuzz_put put)
 {
-	for (uint8_t choice = 0; choice < 3; choice++) {
+	for (uint8_t choice = 0; choice < 4; choice++) {
 		put_pair(put, choice);
 		put_wrong(put, choice);
 		put((uint8_t[]){choice | BOTH, 0, 0, 0}, 4);

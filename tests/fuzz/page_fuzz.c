@@ -21,7 +21,8 @@ static void check(const struct dsm_msg *m, uint32_t bytes, uint8_t members, uint
 	assert(!has_page || (m->pages >= 1 && m->pages <= PAGE_RUN_MAX));
 	assert(!has_page || (m->page.v < pages && m->page.v + m->pages <= pages));
 	assert(!(m->flags & PAGE_FLAG_DATA) || bytes == m->pages * DSM_PAGE_SIZE);
-	assert((m->flags & PAGE_FLAG_DATA) || bytes <= (m->type == PAGE_POST ? POST_BYTES_MAX : 0));
+	assert((m->flags & PAGE_FLAG_DATA) ||
+	       bytes <= (m->type == PAGE_POST || m->type == PAGE_CHANGE ? POST_BYTES_MAX : 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -33,7 +33,7 @@ static uint64_t any_page(struct hostile *h)
 
 static bool is_of_link(uint8_t type)
 {
-	return type == PAGE_PING || type == PAGE_MEMBER_LOST || type == PAGE_POST;
+	return page_type_class(type) == PAGE_CLASS_LINK;
 }
 
 static uint8_t any_type(struct hostile *h)

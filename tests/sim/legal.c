@@ -104,7 +104,7 @@ static const char *send_fault(struct world *w, unsigned m, const struct dsm_effe
 	if (w->absent & member_bit(fx->to.v))
 		return "to a member that has not begun";
 	if (msg->type < PAGE_GET_S || msg->type > PAGE_TYPE_LAST || msg->type == PAGE_PING ||
-	    msg->type == PAGE_POST)
+	    msg->type == PAGE_POST || msg->type == PAGE_CHANGE)
 		return "of a type that is not the core's";
 	if (msg->epoch.v != w->tuning.epoch)
 		return "of another epoch";

@@ -202,7 +202,8 @@ static void payload_by_type(void)
 		struct dsm_msg msg = of_type(type);
 		struct page_wire w = encoded(msg, 1);
 
-		CU_ASSERT_EQUAL(code_of(&w), type == PAGE_POST ? ERR_OK : ERR_PROTOCOL);
+		CU_ASSERT_EQUAL(code_of(&w),
+				type == PAGE_POST || type == PAGE_CHANGE ? ERR_OK : ERR_PROTOCOL);
 		msg.flags = PAGE_FLAG_DATA;
 		w = encoded(msg, DSM_PAGE_SIZE);
 		CU_ASSERT_EQUAL(code_of(&w), with_data ? ERR_OK : ERR_PROTOCOL);

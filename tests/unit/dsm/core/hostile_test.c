@@ -296,11 +296,12 @@ static void refused_without_end(void)
 	rack_inject(r, 4, 1, rack_message(PAGE_GET_S, 4, P1)); /* not a member */
 	rack_inject(r, 1, 1, rack_message(PAGE_GET_S, 1, P1)); /* ourselves */
 	rack_inject(r, 2, 1, rack_message(PAGE_POST, 2, 0));   /* not the core's business */
+	rack_inject(r, 2, 1, rack_message(PAGE_CHANGE, 2, 0));
 	rack_lose(r, 1, 9);
 	rack_step(r, 1, (struct dsm_event){.type = 99});
-	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 10);
+	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 11);
 	rack_inject(r, 2, 1, rack_message(PAGE_PING, 255, 0));
-	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 10);
+	CU_ASSERT_EQUAL(rack_stats(r, 1).refused, 11);
 	CU_ASSERT_FALSE(dsm_core_ended(r->core[1]));
 	rack_fault(r, 1, LOCAL + 4, true);
 	rack_settle(r);

@@ -4,109 +4,19 @@
  * loss, and what is lost meanwhile still ends the space. Real processes. Who leaves ends its
  * process without closing anything: to the others it may end in any way.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/base/clock.h"
-#include "rack.h"
+#include "load.h"
 #include "tests/unit/unit.h"
 
 enum {
-	PAGES = 3 * DSM_CHUNK_PAGES + 50,
-	HOT_PAGES = 4,
-	THREADS = 2,
 	ROUNDS = 6,
 	KILLS = 10,
 	LEAVE_MS = 20000, /* patience; nothing that succeeds waits for it */
-	START = 1000,	  /* counters begin here: a zero is a lie */
 };
-
-/* rack.counter: what each page was given beside the space is counted by groups of pages. */
-enum { GROUPS = 500 };
-
-struct load {
-	struct rack_member *m;
-	atomic_bool stop;
-	pthread_t thread[THREADS + 1];
-	uint64_t seen[HOT_PAGES];
-};
-
-static _Atomic uint64_t *word(const struct rack_member *m, uint64_t page)
-{
-	return rack_page(m, page);
-}
-
-static void *add(void *context)
-{
-	struct load *l = context;
-	struct rack_member *m = l->m;
-	unsigned seed = m->self * 100u + (unsigned)clock_ns();
-
-	while (!atomic_load(&l->stop)) {
-		uint64_t page = (uint64_t)rand_r(&seed) % (rand_r(&seed) % 2 ? HOT_PAGES : PAGES);
-
-		if (rand_r(&seed) % 2) {
-			EXPECT(m->rack, atomic_fetch_add(word(m, page), 1) >= START);
-			atomic_fetch_add(&m->rack->counter[page % GROUPS], 1);
-		} else {
-			EXPECT(m->rack, atomic_load(word(m, page)) >= START);
-		}
-	}
-	return NULL;
-}
-
-/* To everybody, also to who leaves or left. */
-static void *move_homes(void *context)
-{
-	struct load *l = context;
-	unsigned seed = l->m->self + 7u;
-
-	while (!atomic_load(&l->stop)) {
-		struct gpage page = {(unsigned)rand_r(&seed) % PAGES};
-
-		dsm_move_home(l->m->dsm, page,
-			      (struct member_id){(uint8_t)((unsigned)rand_r(&seed) % 3)});
-		usleep(500);
-	}
-	return NULL;
-}
-
-static void load_start(struct load *l, struct rack_member *m)
-{
-	l->m = m;
-	atomic_store(&l->stop, false);
-	for (int i = 0; i < THREADS; i++)
-		pthread_create(&l->thread[i], NULL, add, l);
-	pthread_create(&l->thread[THREADS], NULL, move_homes, l);
-}
-
-static void load_stop(struct load *l)
-{
-	atomic_store(&l->stop, true);
-	for (int i = 0; i <= THREADS; i++)
-		pthread_join(l->thread[i], NULL);
-}
-
-static void prepare(struct rack_member *m)
-{
-	for (uint64_t p = m->self; p < PAGES; p += m->members)
-		atomic_store(word(m, p), START);
-	EXPECT(m->rack, rack_barrier(m));
-}
-
-static void check_sums(struct rack_member *m)
-{
-	static uint64_t sum[GROUPS];
-
-	for (uint64_t p = 0; p < PAGES; p++)
-		sum[p % GROUPS] += atomic_load(word(m, p)) - START;
-	for (unsigned i = 0; i < GROUPS; i++)
-		EXPECT(m->rack, sum[i] == atomic_load(&m->rack->counter[i]));
-}
 
 static void check_gone(struct rack_member *m, unsigned gone)
 {
@@ -144,8 +54,8 @@ static void leave_in_turn(struct rack_member *m)
 	struct load load;
 	unsigned turn = (m->self + m->members - first) % m->members;
 
-	prepare(m);
-	load_start(&load, m);
+	load_prepare(m);
+	load_begin(&load, m);
 	if (turn)
 		EXPECT(m->rack, rack_wait(m->rack, &m->rack->arrived[50], turn));
 	else
@@ -156,15 +66,15 @@ static void leave_in_turn(struct rack_member *m)
 					ERR_NOTFOUND);
 		usleep(100000);
 	}
-	load_stop(&load);
+	load_end(&load);
 	if (turn == 2u)
-		check_sums(m);
+		load_check(m);
 	leave(m, turn == 2);
 	atomic_fetch_add(&m->rack->arrived[50], 1);
 	_exit(0);
 }
 
-static const struct rack_config space = {.pages = PAGES, .silence_ms = 20000};
+static const struct rack_config space = {.pages = LOAD_PAGES, .silence_ms = 20000};
 
 static void members_leave_one_after_the_other(void)
 {
@@ -178,10 +88,10 @@ static void leave_with_all(struct rack_member *m)
 {
 	struct load load;
 
-	prepare(m);
-	load_start(&load, m);
+	load_prepare(m);
+	load_begin(&load, m);
 	usleep(50000);
-	load_stop(&load);
+	load_end(&load);
 	EXPECT(m->rack, rack_barrier(m));
 	EXPECT(m->rack, dsm_leave(m->dsm, LEAVE_MS, NULL) == ERR_OK);
 	dsm_close(m->dsm);
@@ -200,8 +110,8 @@ static void leave_while_one_is_killed(struct rack_member *m)
 	struct err why = {0};
 	int rc;
 
-	prepare(m);
-	load_start(&load, m);
+	load_prepare(m);
+	load_begin(&load, m);
 	atomic_fetch_add(&m->rack->joined, 1);
 	if (m->self) {
 		EXPECT(m->rack, m->self == 2 || rack_wait(m->rack, &m->rack->member[1].lost, 1));
@@ -211,7 +121,7 @@ static void leave_while_one_is_killed(struct rack_member *m)
 		_exit(0); /* with the threads that wait */
 	}
 	usleep(50000);
-	load_stop(&load);
+	load_end(&load);
 	atomic_fetch_add(&m->rack->step, 1);
 	rc = dsm_leave(m->dsm, LEAVE_MS, &why);
 	EXPECT(m->rack, rc == ERR_OK || rc == ERR_LOST);
@@ -250,7 +160,7 @@ static void leave_patiently(struct rack_member *m)
 {
 	struct err why = {0};
 
-	prepare(m);
+	load_prepare(m);
 	atomic_fetch_add(&m->rack->member[m->self].mark, 1);
 	EXPECT(m->rack, rack_wait(m->rack, &m->rack->step, 1));
 	if (m->self == 0) {
@@ -262,8 +172,8 @@ static void leave_patiently(struct rack_member *m)
 	}
 	EXPECT(m->rack, rack_wait(m->rack, &m->rack->step, 2));
 	check_gone(m, 1);
-	for (uint64_t p = 0; p < PAGES; p++)
-		EXPECT(m->rack, atomic_load(word(m, p)) == START);
+	for (uint64_t p = 0; p < LOAD_PAGES; p++)
+		EXPECT(m->rack, atomic_load(load_word(m, p)) == LOAD_START);
 	EXPECT(m->rack, dsm_leave(m->dsm, LEAVE_MS, NULL) == ERR_OK);
 	dsm_close(m->dsm);
 }

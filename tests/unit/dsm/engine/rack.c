@@ -65,14 +65,24 @@ static void on_left(void *context, struct member_id member)
 	atomic_fetch_add(&m->rack->member[m->self].left, 1);
 }
 
-static int open_space(struct rack_member *m)
+static void on_joined(void *context, struct member_id member)
+{
+	struct rack_member *m = context;
+
+	(void)member;
+	atomic_fetch_add(&m->rack->member[m->self].came, 1);
+}
+
+static void describe_space(struct rack_member *m, struct dsm_config *out)
 {
 	const struct rack_config *c = m->config;
-	struct dsm_config config = {
+
+	*out = (struct dsm_config){
 		.space = {77},
 		.epoch = {1},
 		.self = {m->self},
-		.members = m->members,
+		.members = c->numbers ? c->numbers : m->members,
+		.founders = m->members,
 		.pages = c->pages,
 		.locals = c->locals,
 		.key = "a key of some thirty-two bytes",
@@ -82,13 +92,22 @@ static int open_space(struct rack_member *m)
 		.context = m,
 		.lost = on_lost,
 		.left = on_left,
+		.joined = on_joined,
 		.post = c->post,
 		.recorder = c->recorder ? c->recorder[m->self] : 0,
 	};
 
-	memcpy(config.local, c->local, sizeof(config.local));
+	memcpy(out->local, c->local, sizeof(out->local));
 	if (c->wrong_key && m->self == m->members - 1)
-		config.key[31] ^= 1;
+		out->key[31] ^= 1;
+}
+
+static int open_space(struct rack_member *m)
+{
+	const struct rack_config *c = m->config;
+	struct dsm_config config;
+
+	describe_space(m, &config);
 	return dsm_open_on(&config, c->mem ? c->mem : &mem_uffd, &transport_tcp, &m->dsm, &m->why);
 }
 
@@ -111,9 +130,12 @@ static int connect_space(struct rack_member *m)
 
 static int member(struct rack_member *m, void (*body)(struct rack_member *))
 {
-	int rc = open_space(m);
+	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (m->config->impostor && m->self == 1)
+		m->config->impostor(m->rack, &m->rack->member[1].mark);
+	rc = open_space(m);
 	if (!rc)
 		rc = connect_space(m);
 	if (rc && !m->config->may_fail_to_connect) {
@@ -124,6 +146,50 @@ static int member(struct rack_member *m, void (*body)(struct rack_member *))
 	atomic_fetch_add(&m->rack->joined, 1);
 	body(m);
 	return 0;
+}
+
+static int newcomer(struct rack_member *m, uint8_t host, void (*body)(struct rack_member *))
+{
+	const struct rack_config *c = m->config;
+	struct dsm_config config;
+	struct dsm_shape shape;
+	int rc;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	describe_space(m, &config);
+	if (c->wrong_key)
+		config.key[0] ^= 1;
+	rc = dsm_join(&config, m->rack->address[host],
+		      c->connect_ms ? c->connect_ms : RACK_TIMEOUT_MS, -1, &m->dsm, &m->why);
+	if (rc && !c->may_fail_to_connect) {
+		rack_failed(m->rack, __FILE__, __LINE__, m->why.text);
+		atomic_store(&m->rack->broken, true);
+		return 1;
+	}
+	if (!rc) {
+		dsm_shape(m->dsm, &shape);
+		m->self = shape.self.v;
+		m->base = dsm_base(m->dsm);
+		dsm_address(m->dsm, m->rack->address[m->self]);
+		atomic_fetch_add(&m->rack->joined, 1);
+	}
+	body(m);
+	return 0;
+}
+
+void rack_add(struct rack *rack, uint8_t place, uint8_t host, const struct rack_config *config,
+	      void (*body)(struct rack_member *))
+{
+	/* what happens before it knows its number counts for nobody */
+	struct rack_member m = {.rack = rack, .config = config, .self = RACK_MEMBERS_MAX - 1};
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0)
+		_exit(newcomer(&m, host, body));
+	rack->pid[place] = pid;
 }
 
 static bool can_fault(const struct rack_config *config)

@@ -21,7 +21,8 @@
 
 enum {
 	RACK_MEMBERS = 3,
-	RACK_COUNTERS = 1024, /* what a test wants to add up over processes */
+	RACK_MEMBERS_MAX = 16, /* with newcomers */
+	RACK_COUNTERS = 1024,  /* what a test wants to add up over processes */
 	RACK_TIMEOUT_MS = 40000,
 };
 
@@ -32,15 +33,15 @@ struct rack {
 	atomic_bool broken;	 /* a member failed: nobody waits any more */
 	atomic_uint failures;
 	atomic_uint step; /* the parent's word to the members */
-	char address[RACK_MEMBERS][TRANSPORT_ADDRESS_MAX];
-	pid_t pid[RACK_MEMBERS];
+	char address[RACK_MEMBERS_MAX][TRANSPORT_ADDRESS_MAX];
+	pid_t pid[RACK_MEMBERS_MAX]; /* founders, then newcomers as they were started */
 	struct {
-		atomic_uint lost, left; /* callbacks */
+		atomic_uint lost, left, came; /* callbacks */
 		atomic_uint culprit;
 		atomic_int code;
 		atomic_uint mark; /* for tests */
 		atomic_ullong count;
-	} member[RACK_MEMBERS];
+	} member[RACK_MEMBERS_MAX];
 	atomic_ullong counter[RACK_COUNTERS];
 };
 
@@ -48,6 +49,7 @@ struct rack_member;
 
 struct rack_config {
 	uint64_t pages;
+	uint8_t numbers; /* of the space, newcomers' too; 0: as many as members start it */
 	uint32_t silence_ms;
 	uint32_t hold_us;
 	uint8_t locals;
@@ -58,6 +60,8 @@ struct rack_config {
 	/* Where member `self` dials `to`, if not at the address `to` gave; NULL: there. In the
 	 * member's process, when all addresses are known. */
 	const char *(*route)(const struct rack_member *m, uint8_t to);
+	/* Runs in member 1's process in place of a dsm; NULL: none. `said` is its own to tell. */
+	void (*impostor)(struct rack *rack, atomic_uint *said);
 	bool wrong_key; /* the last member has another key */
 	int connect_ms; /* 0: RACK_TIMEOUT_MS */
 	bool may_fail_to_connect;
@@ -68,7 +72,7 @@ struct rack_member {
 	struct rack *rack;
 	const struct rack_config *config;
 	uint8_t self;
-	uint8_t members;
+	uint8_t members; /* founders */
 	struct dsm *dsm; /* NULL if it may fail to connect and did */
 	struct err why;	 /* then */
 	uint8_t *base;
@@ -78,6 +82,10 @@ struct rack_member {
 /* Makes the shared page and starts the members. NULL: skipped, with a reason (no userfaultfd). */
 struct rack *rack_start(uint8_t members, const struct rack_config *config,
 			void (*body)(struct rack_member *));
+/* Starts a newcomer in the place-th process, that calls member `host`; with may_fail_to_connect its
+ * body is called in any case. In the parent. */
+void rack_add(struct rack *rack, uint8_t place, uint8_t host, const struct rack_config *config,
+	      void (*body)(struct rack_member *));
 /* Waits for the members' ends; those that do not end are killed and count as failures. `killed`:
  * members the test killed (a set). */
 void rack_finish(struct rack *rack, uint8_t members, uint64_t killed);
