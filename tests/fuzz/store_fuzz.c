@@ -339,6 +339,7 @@ void fuzz_seeds(fuzz_put put)
 	put_cells(put, 2, ".x");
 	put_cells(put, 0, "cell1");
 	put_cells(put, EDGE, "cell1");
+	put_cells(put, 2, long_name + 1); /* no room for its NUL */
 	for (unsigned i = 0; i <= POLICY_CELLS_MAX; i++) {
 		char name[16];
 
