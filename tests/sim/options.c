@@ -29,6 +29,8 @@ enum {
 	OPT_LOSSES,
 	OPT_ACQUIRES,
 	OPT_MOVES,
+	OPT_LEAVES,
+	OPT_JOINS,
 	OPT_MEMORY,
 	OPT_SAME_HOME,
 	OPT_CHECK_REDUCTIONS
@@ -70,6 +72,8 @@ void options_usage(void)
 	     "  --losses N      exhaust: members that may be lost (0)\n"
 	     "  --acquires N    exhaust: devices that may acquire all pages at a time (0)\n"
 	     "  --moves N       exhaust: how often the home of each chunk may move (0), or any\n"
+	     "  --leaves N      exhaust: members that may leave (0)\n"
+	     "  --joins N       exhaust: of the members, those that come later (0)\n"
 	     "  --same-home     exhaust: two pages have one home\n"
 	     "  --memory-mib N  exhaust: most memory for states (2048)\n"
 	     "  --check-reductions  exhaust: step every state with and without reductions\n"
@@ -173,6 +177,14 @@ static int take(struct options *out, int option, const char *name, char *value)
 		good = !strcmp(value, "any") || number(value, 0, 100, &n);
 		out->moves = !strcmp(value, "any") ? OPTIONS_ANY : (unsigned)n;
 		break;
+	case OPT_LEAVES:
+		good = number(value, 0, DSM_MEMBERS_MAX, &n);
+		out->leaves = (unsigned)n;
+		break;
+	case OPT_JOINS:
+		good = number(value, 0, DSM_MEMBERS_MAX, &n);
+		out->joins = (unsigned)n;
+		break;
 	case OPT_MEMORY:
 		good = number(value, 1, 1 << 20, &n);
 		out->memory_mib = (unsigned)n;
@@ -215,6 +227,8 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"losses", required_argument, NULL, OPT_LOSSES},
 		{"acquires", required_argument, NULL, OPT_ACQUIRES},
 		{"moves", required_argument, NULL, OPT_MOVES},
+		{"leaves", required_argument, NULL, OPT_LEAVES},
+		{"joins", required_argument, NULL, OPT_JOINS},
 		{"memory-mib", required_argument, NULL, OPT_MEMORY},
 		{"same-home", no_argument, NULL, OPT_SAME_HOME},
 		{"check-reductions", no_argument, NULL, OPT_CHECK_REDUCTIONS},

@@ -52,6 +52,8 @@ struct options {
 	bool exhaust;	       /* every state instead of seeds (exhaust/exhaust.h) */
 	unsigned losses;       /* exhaust: members that may be lost */
 	unsigned acquires;     /* exhaust: devices that may acquire at a time */
+	unsigned leaves;       /* exhaust: members that may leave */
+	unsigned joins;	       /* exhaust: of the members, those that come later */
 	unsigned moves;	       /* exhaust: of the home of each chunk; OPTIONS_ANY: without end */
 	unsigned memory_mib;   /* exhaust: most memory for states */
 	bool same_home;	       /* exhaust: two pages have one home */

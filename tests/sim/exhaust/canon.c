@@ -129,7 +129,8 @@ static void homes_in_words(const struct exhaust *x, struct exhaust_member *m)
 	for (unsigned p = 0; p < x->pages; p++)
 		if (!m->chunk[p].home)
 			m->chunk[p].home =
-				(uint8_t)(x->w->space_page[p] / DSM_CHUNK_PAGES % x->members + 1);
+				(uint8_t)(x->w->space_page[p] / DSM_CHUNK_PAGES % x->w->founders +
+					  1);
 }
 
 /* Of a core that has ended: home is here, or is not. */
@@ -149,6 +150,7 @@ static void end_member(const struct exhaust *x, struct exhaust_member *m, unsign
 	m->now = EXHAUST_NOW;
 	m->dead = old.dead;
 	m->ended = old.ended;
+	m->change = old.change;
 	m->core.ended = true;
 	for (unsigned p = 0; p < x->pages; p++)
 		m->chunk[p] = end_chunk(&old.chunk[p], self);
@@ -308,7 +310,7 @@ static void versions_of_homes(const struct exhaust *x, struct exhaust_image *i, 
 		if (has_entry(i, m, p))
 			version_at(v, &i->member[m].home[p].version);
 	}
-	if (lost && (!v->n || x->options->moves)) {
+	if (lost && (!v->n || homes_move(x))) {
 		i->page[p].version = 0;
 		i->page[p].version_known = false;
 	} else if (i->page[p].version_known) {
@@ -338,7 +340,8 @@ static void map_of_letter(const struct exhaust *x, struct exhaust_image *i, stru
 	struct versions *v = arg;
 	(void)x;
 	(void)i;
-	if (m->type == PAGE_ACK || m->type == PAGE_UNBLOCK || m->type == PAGE_MEMBER_LOST)
+	if (m->type == PAGE_ACK || m->type == PAGE_UNBLOCK || m->type == PAGE_MEMBER_LOST ||
+	    (m->type >= PAGE_LEAVE && m->type != PAGE_TELL))
 		m->map = 0; /* nobody looks at it */
 	else if (m->page.v / DSM_CHUNK_PAGES == v->chunk)
 		version_at(v, &m->map);
@@ -373,6 +376,8 @@ static void maps(const struct exhaust *x, struct exhaust_image *i)
 void canon_base(const struct exhaust *x, struct exhaust_image *i)
 {
 	for (unsigned m = 0; m < x->members; m++) {
+		if (i->member[m].change & CHANGE_ABSENT)
+			continue;
 		homes_in_words(x, &i->member[m]);
 		if (i->member[m].dead || i->member[m].ended) {
 			end_member(x, &i->member[m], m);
@@ -480,7 +485,7 @@ static void id_of_letter(const struct exhaust *x, struct exhaust_image *i, struc
 {
 	(void)i;
 	if (m->type == PAGE_DROP || m->type == PAGE_HAND || m->type == PAGE_HANDED ||
-	    m->type == PAGE_MEMBER_LOST)
+	    m->type == PAGE_MEMBER_LOST || m->type >= PAGE_LEAVE)
 		m->txn = 0;
 	else if (m->requester.v < x->members)
 		new_id(arg, m->requester.v, &m->txn);
@@ -516,6 +521,8 @@ static void numbers(const struct exhaust *x, struct exhaust_image *i)
 void canon_order(const struct exhaust *x, struct exhaust_image *i)
 {
 	for (unsigned m = 0; m < x->members; m++) {
+		if (i->member[m].change & CHANGE_ABSENT)
+			continue;
 		transactions(x, &i->member[m]);
 		waiting(x, &i->member[m]);
 		held_back(x, &i->member[m]);

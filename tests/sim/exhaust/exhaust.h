@@ -2,11 +2,11 @@
 /*
  * Exhaustive exploration of the real core: every state that a few members and pages can reach, by
  * every order in which messages (per pair in their order, T1 of dsm/transport.h), faults,
- * evictions, acquires, timers, moves of homes and losses can follow each other. What is stepped is
- * the simulator's rack (tests/sim/world.h) - the cores themselves, its fake memories and links -,
- * and what must hold in each state are the simulator's invariants (tests/sim/check.h): there is no
- * second model. Explicit-state search as in Spin (Holzmann, "The Spin Model Checker", 2003) and
- * Murphi (Dill, CAV 1996).
+ * evictions, acquires, timers, moves of homes, members that leave or come and losses can follow
+ * each other. What is stepped is the simulator's rack (tests/sim/world.h) - the cores themselves,
+ * its fake memories and links -, and what must hold in each state are the simulator's invariants
+ * (tests/sim/check.h): there is no second model. Explicit-state search as in Spin (Holzmann, "The
+ * Spin Model Checker", 2003) and Murphi (Dill, CAV 1996).
  *
  * Two things are shown:
  *  - no reachable state breaks an invariant, and
@@ -51,6 +51,10 @@
  *    renamed with it: so any renaming of members will do. (Only those are compared that give the
  *    number 0 to the newest home that a living member knows. Pages are not renamed where acquires
  *    name runs of them, or a home hands them over in their order.)
+ *
+ *    Where members leave or come there is none: heirs are found by number, and of two that leave
+ *    the lower one goes first. A rack then has no chunk but those of the pages, for a member that
+ *    leaves hands over all. A member that has no core yet is all zeros.
  *
  * After a loss, where homes move, less is asked: whether a page's version goes back within a step
  * only, and who has a transaction is not compared with the directory, for it may wait for a letter

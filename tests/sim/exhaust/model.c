@@ -17,6 +17,10 @@ enum { ACQUIRE_US = 50 };
 
 /* Pages 0, 1 and 2 lie side by side over the edge of two chunks, for acquires of runs. With one
  * home only: on one side of it. */
+/* A member that leaves hands over all chunks of the space: then it has none but the used ones, and
+ * ends behind the local range. */
+enum { SPACE_OF_ONE = 12, SPACE_OF_TWO = DSM_CHUNK_PAGES + 5 };
+
 static struct tuning tuning_for(const struct options *o)
 {
 	return (struct tuning){
@@ -35,6 +39,8 @@ static struct tuning tuning_for(const struct options *o)
 		.acquire_us = o->hold_us > 0 ? (uint32_t)o->hold_us : ACQUIRE_US,
 		.epoch = 1,
 		.rests = 1,
+		.join_gap = o->joins,
+		.founders = o->members - o->joins,
 	};
 }
 
@@ -51,9 +57,16 @@ void model_open(struct exhaust *x, const struct options *options, struct world *
 	*x = (struct exhaust){
 		.options = options, .w = w, .members = options->members, .pages = options->pages};
 	world_init(w, options, options->members);
+	if (members_change(x))
+		w->space_pages = options->pages == 1 ? SPACE_OF_ONE : SPACE_OF_TWO;
 	w->transcript = &silent;
 	w->figures = &figures;
 	build_world(w, &birth);
+	const dsm_set absent = w->absent;
+	for (unsigned m = 0; m < x->members; m++) /* memory to set it up in */
+		if (absent & member_bit(m))
+			build_newcomer(w, m, 0);
+	w->absent = absent;
 	for (unsigned m = 0; m < x->members; m++) {
 		x->now[m] = EXHAUST_NOW;
 		born[m] = malloc(w->members[m].core_bytes);
@@ -102,9 +115,26 @@ static void capture_core(const struct exhaust *x, unsigned m, struct exhaust_mem
 	}
 }
 
+static uint8_t change_of(const struct world *w, unsigned m)
+{
+	return (w->leaving & member_bit(m) ? CHANGE_LEAVES : 0) |
+	       (w->left & member_bit(m) ? CHANGE_LEFT : 0) |
+	       (w->absent & member_bit(m) ? CHANGE_ABSENT : 0) |
+	       (w->newcomer == m + 1 ? CHANGE_COMES : 0);
+}
+
 static void capture_member(const struct exhaust *x, unsigned m, struct exhaust_member *out)
 {
 	const struct member *mb = &x->w->members[m];
+	if (x->w->absent & member_bit(m)) {
+		memset(out, 0, sizeof(*out));
+		out->deadline = UINT64_MAX;
+		out->now = x->now[m];
+		out->dead = x->w->dead & member_bit(m);
+		out->change = change_of(x->w, m);
+		return;
+	}
+	out->change = change_of(x->w, m);
 	capture_core(x, m, out);
 	memcpy(out->frame, mb->memory.frames, x->pages * sizeof(out->frame[0]));
 	memcpy(out->slot, mb->memory.slots, x->pages * sizeof(out->slot[0]));
@@ -182,7 +212,8 @@ static void install_rights(struct exhaust *x, unsigned m, const struct exhaust_m
 static void install_member(struct exhaust *x, unsigned m, const struct exhaust_member *from)
 {
 	struct member *mb = &x->w->members[m];
-	install_core(x, m, from);
+	if (!(from->change & CHANGE_ABSENT))
+		install_core(x, m, from);
 	memcpy(mb->memory.frames, from->frame, x->pages * sizeof(from->frame[0]));
 	memset(mb->memory.slots, 0, sizeof(mb->memory.slots));
 	memcpy(mb->memory.slots, from->slot, x->pages * sizeof(from->slot[0]));
@@ -196,16 +227,27 @@ static void install_member(struct exhaust *x, unsigned m, const struct exhaust_m
 	x->now[m] = from->now;
 }
 
-/* That a member is dead, or has ended. */
+/* That a member leaves or comes, is dead, or has ended. */
 static void install_end(struct exhaust *x, unsigned m, const struct exhaust_member *from)
 {
+	struct world *w = x->w;
+	if (from->change & CHANGE_LEAVES)
+		w->leaving |= member_bit(m);
+	if (from->change & CHANGE_LEFT)
+		w->left |= member_bit(m);
+	if (from->change & CHANGE_ABSENT)
+		w->absent |= member_bit(m);
+	if (from->change & CHANGE_COMES)
+		w->newcomer = (uint8_t)(m + 1);
 	if (from->dead) {
-		x->w->dead |= member_bit(m);
-		x->w->suspects |= member_bit(m);
-		x->w->doomed = true;
+		w->dead |= member_bit(m);
+		w->suspects |= member_bit(m);
+		w->doomed |= !(from->change & CHANGE_LEFT);
 	}
-	if (from->ended)
-		x->w->ended |= member_bit(m);
+	if (from->ended) {
+		w->ended |= member_bit(m);
+		w->doomed = true;
+	}
 }
 
 static void install_letters(struct exhaust *x, const struct exhaust_image *image, unsigned from,
@@ -251,6 +293,8 @@ void model_install(struct exhaust *x, const struct exhaust_image *image)
 {
 	struct world *w = x->w;
 	w->dead = w->ended = w->suspects = 0;
+	w->leaving = w->left = w->absent = 0;
+	w->newcomer = 0;
 	w->doomed = false;
 	w->failure.set = false;
 	w->now = EXHAUST_NOW;
@@ -266,7 +310,7 @@ void model_install(struct exhaust *x, const struct exhaust_image *image)
 	for (unsigned from = 0; from < x->members; from++)
 		for (unsigned to = 0; to < x->members; to++)
 			install_letters(x, image, from, to);
-	if (w->doomed && x->options->moves)
+	if (w->doomed && homes_move(x))
 		install_loose(x);
 	clock_clear(&w->clock);
 }
@@ -316,6 +360,10 @@ static void mark_all(struct exhaust *x)
 	mark->dead = x->w->dead;
 	mark->ended = x->w->ended;
 	mark->suspects = x->w->suspects;
+	mark->leaving = x->w->leaving;
+	mark->left = x->w->left;
+	mark->absent = x->w->absent;
+	mark->newcomer = x->w->newcomer;
 	mark->doomed = x->w->doomed;
 	for (unsigned p = 0; p < x->pages; p++)
 		mark_page(x, p);
@@ -340,6 +388,10 @@ void model_back(struct exhaust *x, const struct exhaust_image *image, unsigned m
 	w->dead = x->mark.dead;
 	w->ended = x->mark.ended;
 	w->suspects = x->mark.suspects;
+	w->leaving = x->mark.leaving;
+	w->left = x->mark.left;
+	w->absent = x->mark.absent;
+	w->newcomer = x->mark.newcomer;
 	w->doomed = x->mark.doomed;
 	for (unsigned p = 0; p < x->pages; p++)
 		page_back(x, p);
@@ -367,7 +419,9 @@ static bool same_marks(const struct exhaust *x, const struct mark *a, const stru
 	       !memcmp(a->book_letters, b->book_letters, sizeof(a->book_letters)) &&
 	       !memcmp(a->last_write, b->last_write, sizeof(a->last_write)) &&
 	       a->writes == b->writes && a->dead == b->dead && a->ended == b->ended &&
-	       a->suspects == b->suspects && a->doomed == b->doomed && same_links(x, a, b);
+	       a->suspects == b->suspects && a->doomed == b->doomed && a->left == b->left &&
+	       a->leaving == b->leaving && a->absent == b->absent && a->newcomer == b->newcomer &&
+	       same_links(x, a, b);
 }
 
 bool model_is_back(struct exhaust *x, struct exhaust_image *image)
@@ -399,7 +453,10 @@ static void forget_parts(const struct exhaust *x, unsigned m, uint8_t *memory)
 	uint8_t *waiting = memory + ((const uint8_t *)core->waiting - base);
 	uint8_t *deferred = memory + ((const uint8_t *)core->deferred - base);
 	uint8_t *heap = memory + ((const uint8_t *)core->heap - base);
+	struct dsm_core_config *config = &((struct dsm_core *)memory)->config;
 	pack_core_blank(x, (struct dsm_core *)memory);
+	config->present = 0; /* read once, when it began */
+	memset(config->heir, 0, sizeof(config->heir));
 	memset(waiting, 0, (size_t)x->members * x->pages * sizeof(struct dsm_waiting));
 	memset(deferred, 0, x->pages * sizeof(struct dsm_deferred));
 	memset(heap, 0, x->pages * sizeof(uint16_t));
@@ -418,6 +475,8 @@ bool model_leaks(const struct exhaust *x)
 {
 	for (unsigned m = 0; m < x->members; m++) {
 		const struct member *mb = &x->w->members[m];
+		if (x->w->absent & member_bit(m))
+			continue;
 		memcpy(scratch, mb->core_memory, mb->core_bytes);
 		forget_parts(x, m, scratch);
 		forget_parts(x, m, born[m]);

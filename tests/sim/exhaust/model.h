@@ -38,6 +38,14 @@ enum exhaust_need {
 	AGAIN_WRITE,
 };
 
+/* How a member leaves, or comes. */
+enum exhaust_change {
+	CHANGE_LEAVES = 1, /* it was told to ... */
+	CHANGE_LEFT = 2,   /* ... and has */
+	CHANGE_ABSENT = 4, /* it did not begin yet: it has no core */
+	CHANGE_COMES = 8,  /* ... but others are being told */
+};
+
 /* ---- images ---- */
 
 /* All of a member that can change. */
@@ -59,6 +67,7 @@ struct exhaust_member {
 	uint8_t need[EXHAUST_PAGES_MAX];
 	bool dead;
 	bool ended;
+	uint8_t change; /* bits of enum exhaust_change */
 };
 
 struct exhaust_page {
@@ -124,7 +133,8 @@ struct mark {
 	struct letter letter[EXHAUST_MEMBERS_MAX][EXHAUST_MEMBERS_MAX][EXHAUST_LETTERS_MAX];
 	struct link link[EXHAUST_MEMBERS_MAX][EXHAUST_MEMBERS_MAX];
 	uint64_t last_write[EXHAUST_PAGES_MAX], writes;
-	dsm_set dead, ended, suspects;
+	dsm_set dead, ended, suspects, leaving, left, absent;
+	uint8_t newcomer;
 	bool doomed;
 };
 
@@ -145,6 +155,18 @@ struct exhaust {
 	unsigned spans;
 	struct mark mark;
 };
+
+/* Homes move, by order or because members leave. */
+static inline bool homes_move(const struct exhaust *x)
+{
+	return x->options->moves || x->options->leaves;
+}
+
+/* Then a member's number says more than its name. */
+static inline bool members_change(const struct exhaust *x)
+{
+	return x->options->leaves || x->options->joins;
+}
 
 /* ---- model.c ---- */
 

@@ -9,12 +9,20 @@
  */
 #include "tests/sim/exhaust/model.h"
 
+#include "tests/sim/build.h"
+#include "tests/sim/change.h"
 #include "tests/sim/loss.h"
 #include "tests/sim/step.h"
 
 static bool alive(const struct exhaust *x, unsigned m)
 {
-	return !((x->w->dead | x->w->ended) & member_bit(m));
+	return world_living(x->w) & member_bit(m);
+}
+
+/* Its threads and devices may want something. */
+static bool active(const struct exhaust *x, unsigned m)
+{
+	return alive(x, m) && !(x->w->leaving & member_bit(m));
 }
 
 static const struct frame *frame_of(const struct exhaust *x, struct move mv)
@@ -26,13 +34,18 @@ static const struct frame *frame_of(const struct exhaust *x, struct move mv)
 
 static bool can_deliver(const struct exhaust *x, struct move mv)
 {
-	return !(x->w->dead & member_bit(mv.member)) &&
+	return !((x->w->dead | x->w->absent) & member_bit(mv.member)) &&
 	       links_at(&x->w->links, mv.other, mv.member)->n;
 }
 
 static void do_deliver(struct exhaust *x, struct move mv)
 {
 	const struct letter letter = link_take(x->w, mv.other, mv.member);
+	if (x->w->left & member_bit(mv.member) && letter.msg.type == PAGE_MEMBER_LOST)
+		return;
+	if (x->w->left & member_bit(mv.member))
+		world_fail(x->w, "I11", -1, "m%u sends m%u something, which has left", mv.other,
+			   mv.member);
 	step_letter(x->w, mv.other, mv.member, &letter);
 }
 
@@ -97,7 +110,7 @@ static void fault(struct exhaust *x, struct move mv, bool write)
 /* A thread waits for one page; for each page one thread may wait. */
 static bool can_read(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->present;
+	return active(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->present;
 }
 
 static void do_read(struct exhaust *x, struct move mv)
@@ -107,7 +120,7 @@ static void do_read(struct exhaust *x, struct move mv)
 
 static bool can_write(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->writable;
+	return active(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->writable;
 }
 
 static void do_write(struct exhaust *x, struct move mv)
@@ -117,7 +130,7 @@ static void do_write(struct exhaust *x, struct move mv)
 
 static bool can_retry(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && x->need[mv.member][mv.page] >= AGAIN_READ;
+	return active(x, mv.member) && x->need[mv.member][mv.page] >= AGAIN_READ;
 }
 
 static void do_retry(struct exhaust *x, struct move mv)
@@ -129,7 +142,7 @@ static void do_retry(struct exhaust *x, struct move mv)
 
 static bool can_evict(const struct exhaust *x, struct move mv)
 {
-	return x->options->faults & 1 << SIM_EVICT && alive(x, mv.member) &&
+	return x->options->faults & 1 << SIM_EVICT && active(x, mv.member) &&
 	       frame_of(x, mv)->present;
 }
 
@@ -147,7 +160,9 @@ static bool can_move_home(const struct exhaust *x, struct move mv)
 	const struct dsm_core *core = x->w->members[mv.member].core;
 	const uint32_t page = (uint32_t)x->w->space_page[mv.page];
 	const struct dsm_chunk *c = dsm_chunk(core, page);
-	return mv.member != mv.other && alive(x, mv.member) && dsm_home_is_here(core, page) &&
+	if (x->w->absent & member_bit(mv.other) && x->w->newcomer != mv.other + 1)
+		return false;
+	return mv.member != mv.other && active(x, mv.member) && dsm_home_is_here(core, page) &&
 	       c->state == CHUNK_SETTLED && c->version < x->options->moves;
 }
 
@@ -170,7 +185,7 @@ static unsigned devices_busy(const struct exhaust *x)
 
 static bool can_acquire(const struct exhaust *x, struct move mv)
 {
-	return devices_busy(x) < x->options->acquires && alive(x, mv.member) &&
+	return devices_busy(x) < x->options->acquires && active(x, mv.member) &&
 	       x->w->members[mv.member].devices[0].state == DEVICE_IDLE;
 }
 
@@ -202,7 +217,7 @@ static void do_acquire_write(struct exhaust *x, struct move mv)
 
 static bool can_release(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && x->w->members[mv.member].devices[0].state == DEVICE_HOLDS;
+	return active(x, mv.member) && x->w->members[mv.member].devices[0].state == DEVICE_HOLDS;
 }
 
 static void do_release(struct exhaust *x, struct move mv)
@@ -225,19 +240,20 @@ static void do_forget(struct exhaust *x, struct move mv)
 
 static bool can_die(const struct exhaust *x, struct move mv)
 {
-	return !(x->w->dead & member_bit(mv.member)) &&
+	return (world_concerned(x->w) | change_under_way(x->w)) & member_bit(mv.member) &&
 	       (unsigned)__builtin_popcountll(x->w->dead) < x->options->losses;
 }
 
 /* What it sent goes on arriving, until its receiver learns of the loss: so any part of it may. */
 static void do_die(struct exhaust *x, struct move mv)
 {
+	const bool concerns = world_concerned(x->w) & member_bit(mv.member);
 	world_say(x->w, "                      m%u dies", mv.member);
 	x->w->steps++;
 	memory_die(x->w, mv.member);
 	x->w->dead |= member_bit(mv.member);
 	x->w->suspects |= member_bit(mv.member);
-	x->w->doomed = true;
+	x->w->doomed |= concerns; /* else who has not heard its last words ends */
 	x->w->members[mv.member].fx->n = 0;
 	for (unsigned m = 0; m < x->members; m++)
 		if (m != mv.member)
@@ -246,13 +262,95 @@ static void do_die(struct exhaust *x, struct move mv)
 
 static bool can_learn(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && x->w->dead & member_bit(mv.other);
+	return alive(x, mv.member) && x->w->dead & member_bit(mv.other) &&
+	       !(x->w->members[mv.member].core->gone & member_bit(mv.other));
 }
 
 static void do_learn(struct exhaust *x, struct move mv)
 {
 	link_drain(x->w, mv.other, mv.member);
 	loss_lost(x->w, mv.member, mv.other);
+}
+
+/* ---- members leave and come: what the core's caller has to do (change.c) ---- */
+
+static dsm_set leavers(const struct exhaust *x)
+{
+	return x->w->leaving & ~x->w->left;
+}
+
+static bool wants_nothing(const struct exhaust *x, unsigned m)
+{
+	for (unsigned p = 0; p < x->pages; p++)
+		if (x->need[m][p])
+			return false;
+	return x->w->members[m].devices[0].state == DEVICE_IDLE;
+}
+
+/* Two may say so at a time; somebody stays. */
+static bool can_leave(const struct exhaust *x, struct move mv)
+{
+	const struct dsm_core *core = x->w->members[mv.member].core;
+	const dsm_set stay = world_living(x->w) & ~x->w->leaving;
+	return (unsigned)__builtin_popcountll(x->w->leaving) < x->options->leaves &&
+	       active(x, mv.member) && !x->w->doomed && !x->w->newcomer &&
+	       __builtin_popcountll(stay) > 1 && wants_nothing(x, mv.member) && !core->leaving &&
+	       !core->unheard;
+}
+
+static void do_leave(struct exhaust *x, struct move mv)
+{
+	struct dsm_event ev = {.type = DSM_EV_LEAVE};
+	x->w->leaving |= member_bit(mv.member);
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
+/* The lowest number first. */
+static bool can_come(const struct exhaust *x, struct move mv)
+{
+	return x->w->absent & ~(x->w->absent - 1) & member_bit(mv.member) && !x->w->newcomer &&
+	       !leavers(x) && !x->w->doomed;
+}
+
+static void do_come(struct exhaust *x, struct move mv)
+{
+	x->w->newcomer = (uint8_t)(mv.member + 1);
+}
+
+static bool took(const struct exhaust *x, unsigned m, unsigned newcomer)
+{
+	return x->w->members[m].core->known & member_bit(newcomer);
+}
+
+/* Not before it has heard that the last one is gone. */
+static bool can_join(const struct exhaust *x, struct move mv)
+{
+	return x->w->newcomer == mv.other + 1 && alive(x, mv.member) &&
+	       !took(x, mv.member, mv.other) && !x->w->members[mv.member].core->leaving;
+}
+
+static void do_join(struct exhaust *x, struct move mv)
+{
+	struct dsm_event ev = {.type = DSM_EV_JOIN, .join = {{mv.other}}};
+	step_give(x->w, mv.member, &ev, NULL);
+}
+
+static bool can_begin(const struct exhaust *x, struct move mv)
+{
+	if (x->w->newcomer != mv.member + 1 || x->w->dead & member_bit(mv.member))
+		return false;
+	for (dsm_set set = world_living(x->w); set; set &= set - 1)
+		if (!took(x, (unsigned)__builtin_ctzll(set), mv.member))
+			return false;
+	return world_living(x->w);
+}
+
+static void do_begin(struct exhaust *x, struct move mv)
+{
+	struct dsm_event ev = {.type = DSM_EV_TIMER};
+	build_newcomer(x->w, mv.member, (unsigned)__builtin_ctzll(world_living(x->w)));
+	x->w->newcomer = 0;
+	step_give(x->w, mv.member, &ev, NULL);
 }
 
 /* ---- the table ---- */
@@ -264,6 +362,10 @@ static void do_learn(struct exhaust *x, struct move mv)
 	X(learn, can_learn, do_learn, true, true, false)                                           \
 	X(retry, can_retry, do_retry, true, false, true)                                           \
 	X(release, can_release, do_release, true, false, false)                                    \
+	X(join, can_join, do_join, true, true, false)                                              \
+	X(begin, can_begin, do_begin, true, false, false)                                          \
+	X(leave, can_leave, do_leave, false, false, false)                                         \
+	X(come, can_come, do_come, false, false, false)                                            \
 	X(age, can_age, do_age, false, false, false)                                               \
 	X(read, can_read, do_read, false, false, true)                                             \
 	X(write, can_write, do_write, false, false, true)                                          \
@@ -384,6 +486,8 @@ static void check_maps(struct exhaust *x)
 /* Nothing that happens here may be refused. */
 static void check_refusals(struct exhaust *x, unsigned m)
 {
+	if (x->w->absent & member_bit(m))
+		return;
 	const struct dsm_core_stats *s = &x->w->members[m].core->stats;
 	if (s->refused || s->stale_epoch)
 		world_fail(x->w, "I7", -1, "m%u refuses what is legal", m);

@@ -129,6 +129,7 @@ static void member_bytes(const struct exhaust *x, struct cursor *c, struct exhau
 	proof_bytes(c, m);
 	bytes(c, &m->dead, sizeof(m->dead));
 	bytes(c, &m->ended, sizeof(m->ended));
+	bytes(c, &m->change, sizeof(m->change));
 }
 
 static void clear_paddings(const struct exhaust *x, struct exhaust_member *m)

@@ -223,8 +223,21 @@ static bool next_permutation(uint8_t *v, unsigned n)
 	return true;
 }
 
+static bool changes_nothing(const struct exhaust *x, const struct symmetry *s)
+{
+	for (unsigned m = 0; m < x->members; m++)
+		if (s->member[m] != m)
+			return false;
+	for (unsigned p = 0; p < x->pages; p++)
+		if (s->page[p] != p)
+			return false;
+	return true;
+}
+
 static bool keeps_homes(const struct exhaust *x, const struct symmetry *s)
 {
+	if (members_change(x)) /* heirs are found by number, founders are the first */
+		return changes_nothing(x, s);
 	for (unsigned p = 0; p < x->pages; p++) {
 		if (!x->options->moves &&
 		    s->member[x->w->books[p].home] != x->w->books[s->page[p]].home)
@@ -264,7 +277,7 @@ enum { NO_ANCHOR = EXHAUST_MEMBERS_MAX };
 static unsigned find_anchor(const struct exhaust *x, const struct exhaust_image *i)
 {
 	const struct dsm_chunk *newest = NULL;
-	for (unsigned m = 0; x->options->moves && m < x->members; m++) {
+	for (unsigned m = 0; x->symmetries > 1 && x->options->moves && m < x->members; m++) {
 		const struct dsm_chunk *c = &i->member[m].chunk[0];
 		if (i->member[m].dead || i->member[m].ended)
 			continue;
