@@ -110,6 +110,23 @@ static void audit_complete(struct world *w, unsigned m, const struct dsm_collect
 			world_fail(w, "I16", -1, "m%u lost a page in its last window", m);
 }
 
+/* R27, R28 */
+static void audit_windows(struct world *w, unsigned m, unsigned index)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const struct dsm_collection *c = &core->collection[index];
+	const struct device *d = &w->members[m].devices[core->token[index] % DEVICES_MAX];
+	const uint64_t last = w->tuning.acquire_us * (uint64_t)US;
+	const uint64_t others = tuning_patience(&w->tuning) * c->pages;
+	if (c->state == COLLECTION_IDLE || w->members[m].paused)
+		return;
+	if (c->pages != d->pages || c->write != (d->write ? (1u << d->pages) - 1 : 0))
+		world_fail(w, "I16", -1, "m%u collects for a device what it did not ask for", m);
+	if ((c->last != last || c->window != (last > others ? last : others)))
+		world_fail(w, "I16", -1, "m%u does not hold a device's pages as long as it should",
+			   m);
+}
+
 static void audit_collection(struct world *w, unsigned m, const struct dsm_collection *c)
 {
 	if (c->state != COLLECTION_IDLE)
@@ -128,6 +145,8 @@ static void audit_collections(struct world *w, unsigned m)
 	const struct dsm_core *core = w->members[m].core;
 	for (unsigned i = 0; i < w->tuning.devices; i++)
 		audit_collection(w, m, &core->collection[i]);
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		audit_windows(w, m, i);
 	for (unsigned i = 0; i < core->threads; i++)
 		audit_collection(w, m, &core->collection[DSM_ACQUIRES_MAX + i]);
 }

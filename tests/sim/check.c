@@ -210,7 +210,8 @@ static uint64_t wait_bound(const struct world *w)
 	const uint64_t hop = t->base + t->jitter + t->tail_delay + 10 * t->pause_time;
 	const uint64_t patience = tuning_patience(t);
 	const uint64_t keep = 4 * patience + 2 * late + t->acquire_us * (uint64_t)1000;
-	const uint64_t turn = t->set_pages * (6 * hop + t->timer_delay + patience) + keep + 100000;
+	const uint64_t pages = t->set_pages > t->group ? t->set_pages : t->group;
+	const uint64_t turn = pages * (6 * hop + t->timer_delay + patience) + keep + 100000;
 	const uint64_t rounds = 3 + late / patience;
 	const uint64_t strangers = t->storm_gap ? t->strangers : 0;
 	const uint64_t others =

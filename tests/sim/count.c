@@ -27,6 +27,9 @@ void count_letter(struct world *w, unsigned m, const struct letter *letter)
 	struct counts *c = &w->members[m].counts;
 	const struct dsm_msg *msg = &letter->msg;
 	const uint16_t page = world_page(w, msg->page);
+	struct dsm_core_stats s;
+	dsm_core_stats(w->members[m].core, &s);
+	c->deferred_before = s.deferred;
 	switch (msg->type) {
 	case PAGE_GET_S:
 	case PAGE_GET_X:
@@ -66,14 +69,25 @@ static void check_drop(struct world *w, unsigned m, unsigned from, const struct 
 			   "m%u goes on telling m%u, which dropped its copy", m, from);
 }
 
+/* What is put off is answered later; else it was not put off. */
+static void check_deferred(struct world *w, unsigned m, uint16_t page)
+{
+	struct member *mb = &w->members[m];
+	const bool waits = mb->memory.frames[page].asked_for;
+	struct dsm_core_stats s;
+	dsm_core_stats(mb->core, &s);
+	mb->counts.deferred += waits;
+	if (s.deferred != mb->counts.deferred_before + waits)
+		world_fail(w, "I13", page, "m%u counts what it put off, or did not", m);
+}
+
 void count_handled(struct world *w, unsigned m, const struct letter *letter)
 {
 	struct member *mb = &w->members[m];
 	if (letter->msg.type == PAGE_DROP)
 		check_drop(w, m, letter->msg.requester.v, letter);
-	if (page_type_class(letter->msg.type) == PAGE_CLASS_FORWARD && !mb->paused &&
-	    mb->memory.frames[world_page(w, letter->msg.page)].asked_for)
-		mb->counts.deferred++;
+	if (page_type_class(letter->msg.type) == PAGE_CLASS_FORWARD && !mb->paused && !mb->ended)
+		check_deferred(w, m, world_page(w, letter->msg.page));
 }
 
 void count_fault(struct world *w, unsigned m, const struct dsm_event *event)

@@ -31,7 +31,8 @@ struct counts {
 	uint64_t moved_in;
 	uint64_t moved_out;
 	uint64_t stale_version;
-	bool drop_counts; /* the letter at hand is a DROP that home heeds */
+	uint64_t deferred_before; /* the letter at hand, as the core counts */
+	bool drop_counts;	  /* the letter at hand is a DROP that home heeds */
 };
 
 /* Before a letter, or a fault, is given to member m; and when the letter's step is done. */

@@ -87,6 +87,10 @@ void device_acquired(struct world *w, unsigned m, uint32_t token, uint32_t resul
 {
 	const unsigned index = token % DEVICES_MAX;
 	struct device *d = &w->members[m].devices[index];
+	if (token == DEVICE_NONE && result == ERR_INVALID) {
+		w->members[m].odd_told = true;
+		return;
+	}
 	if (index >= w->tuning.devices || d->token != token || d->state != DEVICE_WAITING) {
 		world_fail(w, "I7", -1, "m%u acquired token %u, which nobody waits for", m, token);
 		return;

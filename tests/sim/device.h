@@ -11,7 +11,7 @@
 
 struct world;
 
-enum { DEVICES_MAX = 2 };
+enum { DEVICES_MAX = 2, DEVICE_NONE = UINT32_MAX - 1 /* token of acquires to be refused */ };
 
 enum device_state {
 	DEVICE_IDLE,

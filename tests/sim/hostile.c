@@ -7,7 +7,7 @@
 #include "tests/sim/world.h"
 
 enum {
-	TRIES = 400, /* per mille of the letters before which something is tried */
+	TRIES = 300, /* per mille of the letters before which something is tried */
 	DRAWS = 8,   /* messages drawn, until one is forbidden */
 	PLAUSIBLE = 600,
 	SECOND_CHANGE = 200,

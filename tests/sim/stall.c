@@ -26,6 +26,7 @@ static struct {
 	/* What the set of a thread that starts over left to be asked for. */
 	bool asked_again, again_write, under_way;
 	uint32_t again;
+	bool fresh;  /* the first window of the set that is collected is not open yet */
 	bool unsure; /* not compared */
 } x;
 
@@ -132,6 +133,7 @@ static void take_fault(struct stalled *s, uint32_t page, bool write)
 	s->t.seen[at] = granted;
 	s->t.stalled = page;
 	s->t.last = x.now;
+	x.fresh = s->set.state != COLLECTION_WANTS && s->set.until <= x.now;
 	x.collected = s->t.rounds >= TROUBLE || s->set.state == COLLECTION_WANTS;
 }
 
@@ -248,6 +250,8 @@ void stall_after(struct world *w, unsigned m)
 		else if (stalls && x.collected && !is_collected(set, &core->thread[i]))
 			world_fail(w, "I15", -1, "m%u does not collect the set of thread %u", m,
 				   x.v[i].t.id);
+		else if (stalls && x.collected && x.fresh && set->tries != x.v[i].set.tries)
+			world_fail(w, "I15", -1, "m%u begins with a longer window", m);
 		else if (stalls && !x.collected && set->state == COLLECTION_WANTS)
 			world_fail(w, "I15", -1,
 				   "m%u collects the set of thread %u, that is no trouble", m,

@@ -146,6 +146,39 @@ void trouble_give_stale(struct world *w, unsigned m, unsigned from, const struct
 		world_fail(w, "I7", -1, "m%u did not drop a message of another epoch", m);
 }
 
+/* An acquire of no page or too many, outside the space, or that touches a local range. */
+static struct dsm_event odd_acquire(struct world *w)
+{
+	const struct dsm_range *local = &w->local[rng_below(&w->rng, WORLD_LOCALS)];
+	const uint32_t pages = (uint32_t)rng_between(&w->rng, 1, DSM_ACQUIRE_PAGES_MAX);
+	struct dsm_event ev = {.type = DSM_EV_ACQUIRE, .acquire = {.token = DEVICE_NONE}};
+	switch (rng_below(&w->rng, 4)) {
+	case 0:
+		ev.acquire.pages = rng_chance(&w->rng, 500) ? 0 : DSM_ACQUIRE_PAGES_MAX + 1;
+		break;
+	case 1:
+		ev.acquire.page.v = w->space_pages + rng_below(&w->rng, 2);
+		ev.acquire.pages = pages;
+		break;
+	case 2:
+		ev.acquire.page.v = w->space_pages - 1; /* behind the local range */
+		ev.acquire.pages = 2;
+		break;
+	default:
+		ev.acquire.page.v = rng_chance(&w->rng, 500) ? local->first - 1
+							     : local->first + local->pages - 1;
+		ev.acquire.pages = 2;
+	}
+	return ev;
+}
+
+static void check_told(struct world *w, unsigned m, const struct dsm_event *ev)
+{
+	const struct member *mb = &w->members[m];
+	if (ev->type == DSM_EV_ACQUIRE && !mb->odd_told && !mb->paused && !mb->ended)
+		world_fail(w, "I7", -1, "m%u does not refuse an acquire", m);
+}
+
 /* Faults outside the space and in a local range, and other events that are to be refused. */
 void trouble_odd(struct world *w, unsigned m)
 {
@@ -179,11 +212,15 @@ void trouble_odd(struct world *w, unsigned m)
 			.move = {.page = {rng_chance(&w->rng, 500) ? w->space_pages
 								   : w->space_page[0]},
 				 .to = {(uint8_t)w->options->members}}};
+	else if (rng_chance(&w->rng, 200))
+		ev = odd_acquire(w);
+	w->members[m].odd_told = false;
 	w->figures->done[SIM_EPOCH]++;
 	if (!w->members[m].ended)
 		w->members[m].odd_given++;
 	const struct letter empty = {0};
 	step_give(w, m, &ev, &empty);
+	check_told(w, m, &ev);
 	trouble_again(w, m, CLOCK_ODD, w->tuning.odd_gap);
 }
 

@@ -10,7 +10,7 @@ static void draw_load(struct tuning *t, const struct options *o, struct rng *r)
 	t->threads =
 		o->members > 16 ? (unsigned)rng_pick(r, 1, 2) : (unsigned)rng_pick(r, 1, 2, 3, 4);
 	t->devices = (unsigned)rng_pick(r, 0, 0, 1, 2);
-	t->group = (unsigned)rng_pick(r, 1, 1, 2, 4);
+	t->group = (unsigned)rng_pick(r, 1, 1, 2, 4, 16);
 	t->write = (uint32_t)rng_pick(r, 50, 200, 400, 700, 1000);
 	t->hot = (uint32_t)rng_pick(r, 0, 400, 700, 950);
 	t->hot_pages = (unsigned)rng_pick(r, 1, 2, 4);

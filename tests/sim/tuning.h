@@ -16,7 +16,7 @@ struct tuning {
 	/* load */
 	unsigned threads; /* of a member */
 	unsigned devices; /* of a member */
-	unsigned group;	  /* 1, 2 or 4 used pages lie side by side, over a chunk's edge */
+	unsigned group;	  /* 1, 2, 4 or 16 used pages lie side by side, over a chunk's edge */
 	uint32_t write;	  /* per mille of the accesses */
 	uint32_t hot;	  /* per mille of the accesses that go to one of hot_pages */
 	unsigned hot_pages;

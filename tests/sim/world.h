@@ -84,6 +84,7 @@ struct member {
 	/* what its counters must say in the end */
 	uint64_t stale_given;
 	uint64_t odd_given;
+	bool odd_told; /* that the last acquire nobody may make is refused */
 	struct counts counts;
 	uint8_t accuses; /* whom it must say to have broken the protocol, + 1; 0: nobody */
 };
