@@ -166,6 +166,63 @@ void audit_walk(struct world *w, unsigned m, uint64_t from)
 			   to - from);
 }
 
+static struct {
+	uint32_t page[DEVICES_MAX + DSM_THREADS_MAX];
+	bool write[DEVICES_MAX + DSM_THREADS_MAX];
+	unsigned n;
+} awaited;
+
+/* A window that is over keeps nobody waiting: then the prefix may end sooner. */
+static void note_awaited(const struct world *w, const struct dsm_collection *c)
+{
+	if (c->state != COLLECTION_WANTS || c->prefix >= c->pages ||
+	    (c->prefix && c->until <= w->now))
+		return;
+	awaited.write[awaited.n] = c->write >> c->prefix & 1;
+	awaited.page[awaited.n++] = c->page[c->prefix];
+}
+
+void audit_awaits(const struct world *w, unsigned m)
+{
+	const struct dsm_core *core = w->members[m].core;
+	awaited.n = 0;
+	for (unsigned i = 0; i < w->tuning.devices; i++)
+		note_awaited(w, &core->collection[i]);
+	for (unsigned i = 0; i < core->threads; i++)
+		note_awaited(w, &core->collection[DSM_ACQUIRES_MAX + i]);
+}
+
+/* Did the page come in this step, and go again? */
+static bool passes(const struct dsm_effects *fx, uint32_t page, bool write)
+{
+	bool came = false;
+	for (uint32_t i = 0; i < fx->n; i++) {
+		const struct dsm_effect *e = &fx->v[i];
+		if (e->page.v != page)
+			continue;
+		if (e->type == DSM_FX_UNPROTECT ||
+		    (e->type == DSM_FX_MAP && (e->writable || !write)))
+			came = true;
+		else if (came && e->type == DSM_FX_UNMAP)
+			return true;
+	}
+	return false;
+}
+
+/* R26: it joins the prefix before home hears of it. */
+void audit_passed(struct world *w, unsigned m)
+{
+	const struct member *mb = &w->members[m];
+	const bool granted = mb->cause.type == DSM_EV_MSG &&
+			     (mb->cause.msg_type == PAGE_GRANT || mb->cause.msg_type == PAGE_ACK);
+	if (!granted || mb->core->ending || mb->core->leave.state != LEAVE_NOT)
+		return;
+	for (unsigned i = 0; i < awaited.n; i++)
+		if (passes(mb->fx, awaited.page[i], awaited.write[i]))
+			world_fail(w, "I16", world_page(w, (struct gpage){awaited.page[i]}),
+				   "m%u lets a page pass that it collects", m);
+}
+
 /* What a core says of its sets. */
 static void audit_collects(struct world *w, unsigned m, uint16_t page)
 {
@@ -191,6 +248,8 @@ void audit_step(struct world *w, unsigned m)
 		audit_collections(w, m);
 	if (w->members[m].n_touched)
 		audit_collects(w, m, w->members[m].touched[0]);
+	if (dsm_core_pending(core) != DSM_TXN_MAX - core->txn_free_count + core->backlog_count)
+		world_fail(w, "I16", -1, "m%u does not know how much is pending", m);
 	if (core->self_count || core->walked)
 		world_fail(w, "I16", -1, "m%u leaves something undone", m);
 }

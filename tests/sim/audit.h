@@ -16,6 +16,9 @@ struct world;
 /* How far a core that leaves has come; and after its step: from there, not too far. */
 uint64_t audit_walked(const struct world *w, unsigned m);
 void audit_walk(struct world *w, unsigned m, uint64_t from);
+/* The page each collection waits for; and after its step: did it pass through? */
+void audit_awaits(const struct world *w, unsigned m);
+void audit_passed(struct world *w, unsigned m);
 void audit_step(struct world *w, unsigned m);
 /* R46, R49: has m's core to refuse this LEAVE or JOIN? */
 bool audit_refuses(const struct world *w, unsigned m, const struct dsm_event *event);

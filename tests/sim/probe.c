@@ -32,6 +32,47 @@ static void expect(struct world *w, const struct dsm_core_config *c, bool good, 
 			   good ? "refused" : "taken");
 }
 
+/* R49: who may begin with whom. Of 4 members the first 2 are founders; 0 left, and 2 came. */
+static void probe_members(struct world *w)
+{
+	const struct dsm_core_config good = {.self = {2},
+					     .members = 4,
+					     .founders = 2,
+					     .pages = 1,
+					     .present = 1 << 1 | 1 << 2,
+					     .heir = {[0] = 2}};
+	struct dsm_core_config c = good;
+	expect(w, &c, true, "a founder that left");
+	c.founders = 5;
+	expect(w, &c, false, "more founders than members");
+	c = good;
+	c.self.v = 3;
+	expect(w, &c, false, "a member that is not there");
+	c = good;
+	c.heir[0] = 0;
+	expect(w, &c, false, "a founder that is lost");
+	c.heir[0] = 1;
+	expect(w, &c, false, "an heir of itself");
+	c.heir[0] = 4;
+	expect(w, &c, false, "an heir that never came");
+	c.heir[0] = 5;
+	expect(w, &c, false, "an heir that is no member");
+	c = good;
+	c.present |= (dsm_set)1 << 4;
+	expect(w, &c, false, "a fifth member");
+	c = good;
+	c.heir[4] = 2;
+	expect(w, &c, false, "a fifth member that left");
+	c = good;
+	c.heir[1] = 3;
+	expect(w, &c, false, "an heir of one that is there");
+	c = good;
+	c.heir[3] = 1;
+	expect(w, &c, true, "an heir that left");
+	c.heir[0] = 4;
+	expect(w, &c, false, "heirs of each other");
+}
+
 void probe_configs(struct world *w)
 {
 	const struct dsm_core_config good = {
@@ -64,4 +105,5 @@ void probe_configs(struct world *w)
 	expect(w, &c, false, "a local range that ends outside");
 	c.local[DSM_LOCALS_MAX - 1] = (struct dsm_range){.first = UINT32_MAX};
 	expect(w, &c, false, "a local range that begins outside");
+	probe_members(w);
 }

@@ -311,11 +311,13 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 	memcpy(event->proof, mb->proof, sizeof(event->proof));
 	mb->proofs = 0;
 	const uint64_t walked = audit_walked(w, m);
+	audit_awaits(w, m);
 	stall_before(w, m, event);
 	dsm_step(mb->core, event, mb->fx);
 	stall_after(w, m);
 	digest(w, m, event);
 	audit_walk(w, m, walked);
+	audit_passed(w, m);
 	if (mb->fx->n > EFFECTS_BUDGET + 4 * w->options->members)
 		world_fail(w, "I7", -1, "m%u: %u effects in one step", m, mb->fx->n);
 	else if (w->left & member_bit(m) && mb->fx->n)

@@ -146,6 +146,15 @@ void trouble_give_stale(struct world *w, unsigned m, unsigned from, const struct
 		world_fail(w, "I7", -1, "m%u did not drop a message of another epoch", m);
 }
 
+static struct dsm_event odd_move(struct world *w)
+{
+	const bool outside = rng_chance(&w->rng, 500);
+	const uint8_t to = (uint8_t)(outside ? 0 : w->options->members);
+	return (struct dsm_event){
+		.type = DSM_EV_MOVE,
+		.move = {.page = {outside ? w->space_pages : w->space_page[0]}, .to = {to}}};
+}
+
 /* An acquire of no page or too many, outside the space, or that touches a local range. */
 static struct dsm_event odd_acquire(struct world *w)
 {
@@ -207,11 +216,7 @@ void trouble_odd(struct world *w, unsigned m)
 	else if (rng_chance(&w->rng, 100))
 		ev = (struct dsm_event){.type = DSM_EV_RELEASE, .release = {.token = UINT32_MAX}};
 	else if (rng_chance(&w->rng, 100))
-		ev = (struct dsm_event){
-			.type = DSM_EV_MOVE,
-			.move = {.page = {rng_chance(&w->rng, 500) ? w->space_pages
-								   : w->space_page[0]},
-				 .to = {(uint8_t)w->options->members}}};
+		ev = odd_move(w);
 	else if (rng_chance(&w->rng, 200))
 		ev = odd_acquire(w);
 	w->members[m].odd_told = false;
