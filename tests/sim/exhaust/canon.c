@@ -164,7 +164,7 @@ static void end_member(const struct exhaust *x, struct exhaust_member *m, unsign
 
 static uint64_t content(uint64_t value, uint64_t last)
 {
-	return !value ? 0 : value == last ? 2 : 1;
+	return !value ? CONTENT_ZERO : value == last ? CONTENT_LAST : CONTENT_OLD;
 }
 
 static void contents_of_member(const struct exhaust *x, const struct exhaust_image *i,
@@ -210,7 +210,7 @@ static void contents(const struct exhaust *x, struct exhaust_image *i)
 						  : 0;
 			}
 	for (unsigned p = 0; p < x->pages; p++)
-		i->page[p].last_write = i->page[p].last_write ? 2 : 0;
+		i->page[p].last_write = i->page[p].last_write ? CONTENT_LAST : CONTENT_ZERO;
 }
 
 /* ---- versions ---- */

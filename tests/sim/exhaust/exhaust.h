@@ -2,11 +2,11 @@
 /*
  * Exhaustive exploration of the real core: every state that a few members and pages can reach, by
  * every order in which messages (per pair in their order, T1 of dsm/transport.h), faults,
- * evictions, acquires, timers, moves of homes, members that leave or come and losses can follow
- * each other. What is stepped is the simulator's rack (tests/sim/world.h) - the cores themselves,
- * its fake memories and links -, and what must hold in each state are the simulator's invariants
- * (tests/sim/check.h): there is no second model. Explicit-state search as in Spin (Holzmann, "The
- * Spin Model Checker", 2003) and Murphi (Dill, CAV 1996).
+ * evictions, discards, acquires, timers, moves of homes, members that leave or come and losses can
+ * follow each other. What is stepped is the simulator's rack (tests/sim/world.h) - the cores
+ * themselves, its fake memories and links -, and what must hold in each state are the simulator's
+ * invariants (tests/sim/check.h): there is no second model. Explicit-state search as in Spin
+ * (Holzmann, "The Spin Model Checker", 2003) and Murphi (Dill, CAV 1996).
  *
  * Two things are shown:
  *  - no reachable state breaks an invariant, and
@@ -39,8 +39,10 @@
  *    bytes, and what was handed over is letters. Messages whose map nobody reads have none.
  *  - clocks: each member's runs on its own and only differences are used. Now is a constant, ages
  *    are cut at the hold time, which is all that is asked of them.
- *  - contents: the core never looks at them. They are the last write, an older one, or zero. A
- *    thread that may write does so at once: else an old copy could not be told from the page.
+ *  - contents: the core never looks at them. They are the last write, an older one, or zero, which
+ *    is a constant: a page that is discarded (R43) was last written zero. A thread that may write
+ *    does so at once: else an old copy could not be told from the page. The number of the next
+ *    write is one that no copy holds.
  *  - what is dead: the version of a page that is not here, slots of no transaction, letters'
  *    versions that no receiver reads, the map by which somebody asked who was answered, the inside
  *    of a core that has ended but for whether home was there. (The age of a grant is not dead when

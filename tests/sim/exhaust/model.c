@@ -285,7 +285,7 @@ static void install_page(struct exhaust *x, unsigned p, const struct exhaust_pag
 			   .version = from->version,
 			   .version_known = from->version_known};
 	x->w->oracle.value[p] = from->last_write;
-	if (x->w->oracle.writes < from->last_write)
+	if (x->w->oracle.writes < from->last_write) /* an image as it is */
 		x->w->oracle.writes = from->last_write;
 }
 
@@ -299,7 +299,7 @@ void model_install(struct exhaust *x, const struct exhaust_image *image)
 	w->failure.set = false;
 	w->now = EXHAUST_NOW;
 	w->links.last = 0;
-	w->oracle.writes = 0;
+	w->oracle.writes = CONTENT_LAST; /* the next one is neither old nor last */
 	for (unsigned p = 0; p < x->pages; p++)
 		install_page(x, p, &image->page[p]);
 	for (unsigned m = 0; m < x->members; m++) {

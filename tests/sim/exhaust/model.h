@@ -29,6 +29,13 @@ enum {
 	EXHAUST_NOW = 1000000000, /* ns: every clock of a canonical state */
 };
 
+/* What a page of a canonical state holds. */
+enum exhaust_content {
+	CONTENT_ZERO, /* never written, or discarded: a constant, whatever was written last */
+	CONTENT_OLD,  /* some write that was not the last one */
+	CONTENT_LAST, /* the last write */
+};
+
 /* What the threads of a member want of one page. */
 enum exhaust_need {
 	NEED_NOTHING,

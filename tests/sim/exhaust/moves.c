@@ -146,12 +146,27 @@ static bool can_evict(const struct exhaust *x, struct move mv)
 	       frame_of(x, mv)->present;
 }
 
-static void do_evict(struct exhaust *x, struct move mv)
+static void evict(struct exhaust *x, struct move mv, bool discard)
 {
 	x->w->members[mv.member].memory.frames[mv.page].given_back = true;
 	struct dsm_event ev = {.type = DSM_EV_EVICT,
-			       .evict = {.page = {x->w->space_page[mv.page]}}};
+			       .evict = {.page = {x->w->space_page[mv.page]}, .discard = discard}};
 	step_give(x->w, mv.member, &ev, NULL);
+}
+
+static void do_evict(struct exhaust *x, struct move mv)
+{
+	evict(x, mv, false);
+}
+
+static bool can_discard(const struct exhaust *x, struct move mv)
+{
+	return x->options->faults & 1 << SIM_DISCARD && can_evict(x, mv);
+}
+
+static void do_discard(struct exhaust *x, struct move mv)
+{
+	evict(x, mv, true);
 }
 
 /* Home of the page's chunk moves, each chunk as often as options say. */
@@ -370,6 +385,7 @@ static void do_begin(struct exhaust *x, struct move mv)
 	X(read, can_read, do_read, false, false, true)                                             \
 	X(write, can_write, do_write, false, false, true)                                          \
 	X(evict, can_evict, do_evict, false, false, true)                                          \
+	X(discard, can_discard, do_discard, false, false, true)                                    \
 	X(move_home, can_move_home, do_move_home, false, true, true)                               \
 	X(acquire_read, can_acquire, do_acquire_read, false, false, false)                         \
 	X(acquire_write, can_acquire, do_acquire_write, false, false, false)                       \
