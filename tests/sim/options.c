@@ -33,6 +33,8 @@ enum {
 	OPT_JOINS,
 	OPT_MEMORY,
 	OPT_SAME_HOME,
+	OPT_SETS,
+	OPT_LATE,
 	OPT_CHECK_REDUCTIONS
 };
 
@@ -74,6 +76,8 @@ void options_usage(void)
 	     "  --moves N       exhaust: how often the home of each chunk may move (0), or any\n"
 	     "  --leaves N      exhaust: members that may leave (0)\n"
 	     "  --joins N       exhaust: of the members, those that come later (0)\n"
+	     "  --sets K        exhaust: instructions write K pages at once, in bounded time\n"
+	     "  --late N        exhaust: ... and a woken thread comes N patiences late (0)\n"
 	     "  --same-home     exhaust: two pages have one home\n"
 	     "  --memory-mib N  exhaust: most memory for states (2048)\n"
 	     "  --check-reductions  exhaust: step every state with and without reductions\n"
@@ -185,6 +189,14 @@ static int take(struct options *out, int option, const char *name, char *value)
 		good = number(value, 0, DSM_MEMBERS_MAX, &n);
 		out->joins = (unsigned)n;
 		break;
+	case OPT_SETS:
+		good = number(value, 2, 16, &n);
+		out->sets = (unsigned)n;
+		break;
+	case OPT_LATE:
+		good = number(value, 0, 16, &n);
+		out->late = (unsigned)n;
+		break;
 	case OPT_MEMORY:
 		good = number(value, 1, 1 << 20, &n);
 		out->memory_mib = (unsigned)n;
@@ -230,6 +242,8 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"leaves", required_argument, NULL, OPT_LEAVES},
 		{"joins", required_argument, NULL, OPT_JOINS},
 		{"memory-mib", required_argument, NULL, OPT_MEMORY},
+		{"sets", required_argument, NULL, OPT_SETS},
+		{"late", required_argument, NULL, OPT_LATE},
 		{"same-home", no_argument, NULL, OPT_SAME_HOME},
 		{"check-reductions", no_argument, NULL, OPT_CHECK_REDUCTIONS},
 		{"list-bugs", no_argument, NULL, 'l'},

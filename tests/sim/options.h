@@ -56,6 +56,8 @@ struct options {
 	unsigned joins;	       /* exhaust: of the members, those that come later */
 	unsigned moves;	       /* exhaust: of the home of each chunk; OPTIONS_ANY: without end */
 	unsigned memory_mib;   /* exhaust: most memory for states */
+	unsigned sets;	       /* exhaust: pages an instruction needs at once; 0: one */
+	unsigned late;	       /* ... and patiences that its thread comes late, once woken */
 	bool same_home;	       /* exhaust: two pages have one home */
 	bool check_reductions; /* exhaust: put them to the test at each transition */
 	bool json;

@@ -9,26 +9,34 @@ enum { US = 1000 };
 
 /* ---- clocks ---- */
 
-static uint64_t time_from_now(uint64_t now, uint64_t t)
+static uint64_t time_from_now(const struct exhaust *x, uint64_t now, uint64_t t)
 {
 	if (t == UINT64_MAX)
 		return t;
-	return EXHAUST_NOW + (t > now ? t - now : 0);
+	return EXHAUST_NOW + (t > now ? model_whole_time(x, t - now) : 0);
 }
 
 /* An age, cut at `most`. */
-static uint64_t time_before_now(uint64_t now, uint64_t t, uint64_t most)
+static uint64_t cut_age(const struct exhaust *x, uint64_t age, uint64_t most)
 {
-	const uint64_t age = now - t;
-	return EXHAUST_NOW - (age < most ? age : most);
+	if (x->options->sets) {
+		age -= age % model_patience(x);
+		most = model_whole_time(x, most);
+	}
+	return age < most ? age : most;
+}
+
+static uint64_t time_before_now(const struct exhaust *x, uint64_t now, uint64_t t, uint64_t most)
+{
+	return EXHAUST_NOW - cut_age(x, now - t, most);
 }
 
 static void clock_of_frame(const struct exhaust *x, struct frame *f, uint64_t now)
 {
 	const uint64_t hold = x->w->tuning.hold_us * (uint64_t)US;
-	f->gained = time_before_now(now, f->gained, hold + 2 * US);
+	f->gained = time_before_now(x, now, f->gained, hold + 2 * US);
 	if (f->hold_from)
-		f->hold_from = time_before_now(now, f->hold_from, hold);
+		f->hold_from = time_before_now(x, now, f->hold_from, hold);
 	if (!hold)
 		f->hold_from = 0;
 	/* Whether an eviction was asked for excuses what ends a hold early: one that is over needs
@@ -40,21 +48,53 @@ static void clock_of_frame(const struct exhaust *x, struct frame *f, uint64_t no
 static void clock_of_holder(const struct exhaust *x, struct dsm_holder *h, uint64_t now)
 {
 	const uint32_t hold = x->w->tuning.hold_us;
-	uint32_t age = (uint32_t)(now / US) - h->granted_us;
-	if (age > hold)
-		age = hold;
-	h->granted_us = (uint32_t)(EXHAUST_NOW / US) - age;
+	const uint32_t age = (uint32_t)(now / US) - h->granted_us;
+	h->granted_us = (uint32_t)(EXHAUST_NOW / US) -
+			(uint32_t)(cut_age(x, age * (uint64_t)US, hold * (uint64_t)US) / US);
+}
+
+/* Was a page granted again since its thread last stalled? No more is asked of a stamp; 0 says yes.
+ */
+static void stamps(const struct exhaust *x, struct exhaust_member *m)
+{
+	const struct dsm_collection *c = &m->core.collection[DSM_ACQUIRES_MAX];
+	struct dsm_thread *t = &m->core.thread[0];
+	for (unsigned i = 0; i < c->pages; i++) {
+		struct dsm_holder h = m->holder[model_page(x, c->page[i])];
+		const bool same = t->seen[i] == h.granted_us;
+		clock_of_holder(x, &h, m->now);
+		t->seen[i] = same ? h.granted_us : 0;
+	}
+}
+
+static void clock_of_thread(const struct exhaust *x, struct exhaust_member *m)
+{
+	struct dsm_collection *c = &m->core.collection[DSM_ACQUIRES_MAX];
+	struct dsm_thread *t = &m->core.thread[0];
+	if (t->id)
+		t->last = EXHAUST_NOW; /* only asked for by who runs for long: exhaust.h */
+	if (c->until)
+		c->until = time_from_now(x, m->now, c->until);
+	for (unsigned i = c->pages; i < DSM_ACQUIRE_PAGES_MAX; i++)
+		c->page[i] = t->seen[i] = 0;
+	bool woken = false;
+	for (unsigned p = 0; p < x->pages; p++)
+		woken |= m->need[p] >= AGAIN_READ;
+	m->runs_at = woken ? time_from_now(x, m->now, m->runs_at) : 0;
+	stamps(x, m);
 }
 
 static void clocks(const struct exhaust *x, struct exhaust_member *m)
 {
 	const uint64_t now = m->now;
+	if (x->options->sets)
+		clock_of_thread(x, m); /* before holders: it looks at them */
 	m->core.now = EXHAUST_NOW;
-	m->core.armed = time_from_now(now, m->core.armed);
-	m->deadline = time_from_now(now, m->deadline);
+	m->core.armed = time_from_now(x, now, m->core.armed);
+	m->deadline = time_from_now(x, now, m->deadline);
 	for (uint32_t i = 0; i < m->core.deferred_count; i++) {
 		struct dsm_deferred *d = &m->deferred[m->heap[i]];
-		d->deadline = time_from_now(now, d->deadline);
+		d->deadline = time_from_now(x, now, d->deadline);
 	}
 	for (unsigned p = 0; p < x->pages; p++) {
 		clock_of_holder(x, &m->holder[p], now);
@@ -62,10 +102,10 @@ static void clocks(const struct exhaust *x, struct exhaust_member *m)
 	}
 	struct dsm_collection *c = &m->core.collection[0];
 	if (c->until)
-		c->until = time_from_now(now, c->until);
+		c->until = time_from_now(x, now, c->until);
 	m->device.since = m->device.state == DEVICE_IDLE
 				  ? 0
-				  : time_before_now(now, m->device.since,
+				  : time_before_now(x, now, m->device.since,
 						    x->w->tuning.acquire_us * (uint64_t)US);
 	m->now = EXHAUST_NOW;
 }

@@ -58,6 +58,23 @@
  *    the lower one goes first. A rack then has no chunk but those of the pages, for a member that
  *    leaves hands over all. A member that has no core yet is all zeros.
  *
+ * Instructions that need several pages at once (R40 to R42; --sets K): each member has one thread,
+ * and its instruction writes K pages, touched in any order, and retires when all can be written at
+ * the moment it runs. Whether it ever does is a question of time, so time is not free here: all
+ * members have one clock, and it goes on - to what is due next - only when there is nothing to
+ * deliver and no thread that can run. Messages are fast, that is, and windows are slow; at each
+ * instant every order is tried. A woken thread runs at once, in its turn, or always --late N
+ * patiences later. Then retiring is no luck: a circle of the rack's own moves is a violation, for
+ * some fair schedule would never end.
+ *  - times are multiples of patience (dsm_patience): what a step takes of it, 1 us so that no two
+ *    grants have one stamp, is forgotten again. Stamps of grants that a thread has seen are "the
+ *    same", or another.
+ *  - ages of grants and stalls are asked for by who runs for 64 patiences without a stall (R42):
+ *    no thread does. The number of rounds is at most 64 and that of windows 12 doublings; both
+ *    stay small without a bound of their own, for a thread that is N late needs some N rounds.
+ *  - not shown: windows that close because a message is slow (R27); instructions that only read;
+ *    more than one thread a member.
+ *
  * After a loss, where homes move, less is asked: whether a page's version goes back within a step
  * only, and who has a transaction is not compared with the directory, for it may wait for a letter
  * that was lost.

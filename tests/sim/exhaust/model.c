@@ -91,6 +91,11 @@ void model_close(struct exhaust *x)
 	world_free(x->w);
 }
 
+uint64_t model_patience(const struct exhaust *x)
+{
+	return dsm_patience(x->w->members[0].core);
+}
+
 uint8_t model_page(const struct exhaust *x, uint64_t space_page)
 {
 	const uint16_t page = world_page(x->w, (struct gpage){space_page});
@@ -143,6 +148,7 @@ static void capture_member(const struct exhaust *x, unsigned m, struct exhaust_m
 	out->proofs = mb->proofs;
 	out->device = mb->devices[0];
 	out->now = x->now[m];
+	out->runs_at = x->runs_at[m];
 	out->deadline = mb->deadline;
 	out->dead = x->w->dead & member_bit(m);
 	out->ended = mb->ended;
@@ -225,6 +231,7 @@ static void install_member(struct exhaust *x, unsigned m, const struct exhaust_m
 	mb->ended = from->ended;
 	mb->fx->n = 0;
 	x->now[m] = from->now;
+	x->runs_at[m] = from->runs_at;
 }
 
 /* That a member leaves or comes, is dead, or has ended. */
@@ -396,6 +403,8 @@ void model_back(struct exhaust *x, const struct exhaust_image *image, unsigned m
 	for (unsigned p = 0; p < x->pages; p++)
 		page_back(x, p);
 	install_member(x, member, &image->member[member]);
+	for (unsigned m = 0; m < x->members; m++)
+		x->now[m] = image->member[m].now; /* time may have passed for all */
 	for (unsigned m = 0; m < x->members; m++) {
 		link_back(x, m, member);
 		link_back(x, member, m);

@@ -72,6 +72,7 @@ struct exhaust_member {
 	struct dsm_proof proof[DSM_PROOFS_MAX]; /* for its next step */
 	uint8_t proofs;
 	uint8_t need[EXHAUST_PAGES_MAX];
+	uint64_t runs_at; /* its woken thread; only with --sets */
 	bool dead;
 	bool ended;
 	uint8_t change; /* bits of enum exhaust_change */
@@ -154,6 +155,7 @@ struct exhaust {
 	/* what the world does not know */
 	uint64_t now[EXHAUST_MEMBERS_MAX];
 	uint8_t need[EXHAUST_MEMBERS_MAX][EXHAUST_PAGES_MAX];
+	uint64_t runs_at[EXHAUST_MEMBERS_MAX];
 	/* renamings; the first changes nothing */
 	struct symmetry symmetry[EXHAUST_SYMMETRIES_MAX];
 	unsigned symmetries;
@@ -190,6 +192,14 @@ bool model_is_back(struct exhaust *x, struct exhaust_image *image);
 /* Does memory of the cores that no image holds differ from a new core's? Then images lack
  * something. */
 bool model_leaks(const struct exhaust *x);
+/* ns: what is held for somebody in trouble is held for a multiple of this (dsm_patience). */
+uint64_t model_patience(const struct exhaust *x);
+/* With --sets: rounded up to that; else as it is. */
+static inline uint64_t model_whole_time(const struct exhaust *x, uint64_t ns)
+{
+	const uint64_t unit = x->options->sets ? model_patience(x) : 1;
+	return (ns + unit - 1) / unit * unit;
+}
 /* Used page of a page of the space; 0 if there is none. */
 uint8_t model_page(const struct exhaust *x, uint64_t space_page);
 

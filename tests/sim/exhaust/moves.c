@@ -9,6 +9,8 @@
  */
 #include "tests/sim/exhaust/model.h"
 
+#include <string.h>
+
 #include "tests/sim/build.h"
 #include "tests/sim/change.h"
 #include "tests/sim/loss.h"
@@ -49,11 +51,13 @@ static void do_deliver(struct exhaust *x, struct move mv)
 	step_letter(x->w, mv.other, mv.member, &letter);
 }
 
-/* ---- time: each member has a clock of its own ---- */
+/* ---- time: each member has a clock of its own; with --sets all have one ---- */
 
 static bool can_timer(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && x->w->members[mv.member].deadline != UINT64_MAX;
+	const uint64_t deadline = x->w->members[mv.member].deadline;
+	return alive(x, mv.member) && deadline != UINT64_MAX &&
+	       (!x->options->sets || deadline <= x->now[mv.member]);
 }
 
 /* The adapter's TIMER comes when its time has come, and not before. */
@@ -89,7 +93,7 @@ static uint64_t next_age(const struct exhaust *x, unsigned m)
 /* Time passes, and nothing happens: a TIMER that was due comes late. */
 static bool can_age(const struct exhaust *x, struct move mv)
 {
-	return alive(x, mv.member) && next_age(x, mv.member);
+	return !x->options->sets && alive(x, mv.member) && next_age(x, mv.member);
 }
 
 static void do_age(struct exhaust *x, struct move mv)
@@ -99,10 +103,14 @@ static void do_age(struct exhaust *x, struct move mv)
 
 /* ---- threads ---- */
 
+enum { THREAD = 1 }; /* its number, where it has one */
+
 static void fault(struct exhaust *x, struct move mv, bool write)
 {
 	struct dsm_event ev = {.type = DSM_EV_FAULT,
-			       .fault = {.page = {x->w->space_page[mv.page]}, .write = write}};
+			       .fault = {.page = {x->w->space_page[mv.page]},
+					 .write = write,
+					 .thread = x->options->sets ? THREAD : 0}};
 	x->need[mv.member][mv.page] = write ? NEED_WRITE : NEED_READ;
 	step_give(x->w, mv.member, &ev, NULL);
 }
@@ -110,7 +118,8 @@ static void fault(struct exhaust *x, struct move mv, bool write)
 /* A thread waits for one page; for each page one thread may wait. */
 static bool can_read(const struct exhaust *x, struct move mv)
 {
-	return active(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->present;
+	return !x->options->sets && active(x, mv.member) && !x->need[mv.member][mv.page] &&
+	       !frame_of(x, mv)->present;
 }
 
 static void do_read(struct exhaust *x, struct move mv)
@@ -120,7 +129,8 @@ static void do_read(struct exhaust *x, struct move mv)
 
 static bool can_write(const struct exhaust *x, struct move mv)
 {
-	return active(x, mv.member) && !x->need[mv.member][mv.page] && !frame_of(x, mv)->writable;
+	return !x->options->sets && active(x, mv.member) && !x->need[mv.member][mv.page] &&
+	       !frame_of(x, mv)->writable;
 }
 
 static void do_write(struct exhaust *x, struct move mv)
@@ -130,12 +140,114 @@ static void do_write(struct exhaust *x, struct move mv)
 
 static bool can_retry(const struct exhaust *x, struct move mv)
 {
-	return active(x, mv.member) && x->need[mv.member][mv.page] >= AGAIN_READ;
+	return !x->options->sets && active(x, mv.member) &&
+	       x->need[mv.member][mv.page] >= AGAIN_READ;
 }
 
 static void do_retry(struct exhaust *x, struct move mv)
 {
 	fault(x, mv, x->need[mv.member][mv.page] == AGAIN_WRITE);
+}
+
+/* ---- instructions that write several pages at once: --sets ---- */
+
+/* What the one thread of a member does. */
+static uint8_t thread_need(const struct exhaust *x, unsigned m)
+{
+	for (unsigned p = 0; p < x->pages; p++)
+		if (x->need[m][p])
+			return x->need[m][p];
+	return NEED_NOTHING;
+}
+
+static bool runs(const struct exhaust *x, unsigned m)
+{
+	return alive(x, m) && thread_need(x, m) >= AGAIN_READ && x->runs_at[m] <= x->now[m];
+}
+
+static bool all_writable(const struct exhaust *x, unsigned m)
+{
+	for (unsigned p = 0; p < x->options->sets; p++)
+		if (!x->w->members[m].memory.frames[p].writable)
+			return false;
+	return true;
+}
+
+/* It touches its pages in any order: it stalls on any that is missing. */
+static bool can_start(const struct exhaust *x, struct move mv)
+{
+	return x->options->sets && alive(x, mv.member) && !thread_need(x, mv.member) &&
+	       mv.page < x->options->sets && !frame_of(x, mv)->writable;
+}
+
+static bool can_go_on(const struct exhaust *x, struct move mv)
+{
+	return x->options->sets && runs(x, mv.member) && mv.page < x->options->sets &&
+	       !frame_of(x, mv)->writable;
+}
+
+static void do_go_on(struct exhaust *x, struct move mv)
+{
+	memset(x->need[mv.member], NEED_NOTHING, x->pages);
+	fault(x, mv, true);
+}
+
+static bool can_retire(const struct exhaust *x, struct move mv)
+{
+	return x->options->sets && runs(x, mv.member) && all_writable(x, mv.member);
+}
+
+static void do_retire(struct exhaust *x, struct move mv)
+{
+	memset(x->need[mv.member], NEED_NOTHING, x->pages);
+	for (unsigned p = 0; p < x->options->sets; p++)
+		thread_access(x->w, mv.member, (uint16_t)p, true, "thread");
+}
+
+/* ns from now; UINT64_MAX: never. */
+static uint64_t from_now(const struct exhaust *x, unsigned m, uint64_t t)
+{
+	return t == UINT64_MAX	? UINT64_MAX
+	       : t <= x->now[m] ? 0
+				: model_whole_time(x, t - x->now[m]);
+}
+
+/* ns until the member does something by itself; UINT64_MAX: it does not. */
+static uint64_t next_due(const struct exhaust *x, unsigned m)
+{
+	const uint64_t timer = from_now(x, m, x->w->members[m].deadline);
+	const uint64_t thread =
+		thread_need(x, m) >= AGAIN_READ ? from_now(x, m, x->runs_at[m]) : UINT64_MAX;
+	return timer < thread ? timer : thread;
+}
+
+/* ns until something is due anywhere; 0: now, UINT64_MAX: nothing is. */
+static uint64_t next_tick(const struct exhaust *x)
+{
+	uint64_t least = UINT64_MAX;
+	for (unsigned m = 0; m < x->members; m++) {
+		const uint64_t due = next_due(x, m);
+		least = due < least ? due : least;
+		for (unsigned from = 0; from < x->members; from++)
+			if (links_at(&x->w->links, from, m)->n)
+				return 0;
+	}
+	return least;
+}
+
+/* Time passes when there is nothing else to do: messages and threads are faster than windows. */
+static bool can_tick(const struct exhaust *x, struct move mv)
+{
+	const uint64_t ns = x->options->sets && !mv.member ? next_tick(x) : 0;
+	return ns && ns != UINT64_MAX;
+}
+
+static void do_tick(struct exhaust *x, struct move mv)
+{
+	const uint64_t ns = next_tick(x);
+	(void)mv;
+	for (unsigned m = 0; m < x->members; m++)
+		x->now[m] += ns;
 }
 
 /* ---- memory managers and devices ---- */
@@ -376,6 +488,9 @@ static void do_begin(struct exhaust *x, struct move mv)
 	X(timer, can_timer, do_timer, true, false, false)                                          \
 	X(learn, can_learn, do_learn, true, true, false)                                           \
 	X(retry, can_retry, do_retry, true, false, true)                                           \
+	X(go_on, can_go_on, do_go_on, true, false, true)                                           \
+	X(retire, can_retire, do_retire, true, false, false)                                       \
+	X(tick, can_tick, do_tick, true, false, false)                                             \
 	X(release, can_release, do_release, true, false, false)                                    \
 	X(join, can_join, do_join, true, true, false)                                              \
 	X(begin, can_begin, do_begin, true, false, false)                                          \
@@ -384,6 +499,7 @@ static void do_begin(struct exhaust *x, struct move mv)
 	X(age, can_age, do_age, false, false, false)                                               \
 	X(read, can_read, do_read, false, false, true)                                             \
 	X(write, can_write, do_write, false, false, true)                                          \
+	X(start, can_start, do_write, false, false, true)                                          \
 	X(evict, can_evict, do_evict, false, false, true)                                          \
 	X(discard, can_discard, do_discard, false, false, true)                                    \
 	X(move_home, can_move_home, do_move_home, false, true, true)                               \
@@ -458,16 +574,21 @@ static void wake(struct exhaust *x, unsigned m)
 			*need = AGAIN_READ;
 		else if (*need == NEED_WRITE)
 			*need = AGAIN_WRITE;
+		else
+			continue;
+		x->runs_at[m] = x->now[m] + x->options->late * model_patience(x);
 	}
+	if (x->options->sets)
+		return; /* it runs when it runs */
 	for (unsigned p = 0; p < x->pages; p++)
 		if (x->need[m][p] >= AGAIN_READ && satisfied(&mb->memory.frames[p], x->need[m][p]))
 			x->need[m][p] = NEED_NOTHING;
 }
 
-/* Who may write does, at once. */
+/* Who may write does, at once; an instruction that needs several pages, when it retires. */
 static void write_all(struct exhaust *x, unsigned m, dsm_set writable_before)
 {
-	for (unsigned p = 0; p < x->pages; p++)
+	for (unsigned p = 0; p < x->pages && !x->options->sets; p++)
 		if (x->w->members[m].memory.frames[p].writable &&
 		    !(writable_before & (dsm_set)1 << p))
 			thread_access(x->w, m, (uint16_t)p, true, "thread");
@@ -521,6 +642,10 @@ static void check_letters(struct exhaust *x, unsigned m)
  * 161 throws, more than a step has. That one is lost is a move of its own. */
 enum { DICE = 2575 };
 
+/* With --sets: no two grants of a page have one stamp. What lies between two multiples of patience
+ * is forgotten again (canon.c). */
+enum { STEP_NS = 1000 };
+
 static dsm_set writable_pages(const struct exhaust *x, unsigned m)
 {
 	dsm_set set = 0;
@@ -534,6 +659,8 @@ void move_make(struct exhaust *x, struct move mv)
 {
 	struct world *w = x->w;
 	const dsm_set writable = writable_pages(x, mv.member);
+	if (x->options->sets)
+		x->now[mv.member] += STEP_NS;
 	w->now = x->now[mv.member];
 	w->rng.state = DICE;
 	w->members[mv.member].fx->n = 0;

@@ -30,8 +30,14 @@
 			FIELD_END(array)                                                           \
 	}
 
+static size_t collection_at(unsigned i)
+{
+	return offsetof(struct dsm_core, collection) + i * sizeof(struct dsm_collection);
+}
+
 void pack_open(struct exhaust *x)
 {
+	const unsigned threads = x->options->sets ? 1 : 0;
 	/* Left out of images, in the order of struct dsm_core. */
 	const struct span out[] = {
 		/* constant; counters, which nothing reads; the step under way; no journal */
@@ -42,10 +48,11 @@ void pack_open(struct exhaust *x)
 		 * the stack of free ones */
 		ENTRIES_FROM(txn, x->pages),
 		{offsetof(struct dsm_core, txn_free), FIELD_END(txn_free) - x->pages},
-		/* one device a member; threads do not say who they are */
-		ENTRIES_FROM(collection, 1),
+		/* one device a member, and one thread, if threads say who they are */
+		{collection_at(1), collection_at(DSM_ACQUIRES_MAX)},
+		{collection_at(DSM_ACQUIRES_MAX + threads), FIELD_END(collection)},
 		ENTRIES_FROM(token, 1),
-		SPAN_OF(thread, threads),
+		ENTRIES_FROM(thread, threads),
 		/* there are not so many members */
 		ENTRIES_FROM(heir, x->members),
 		ENTRIES_FROM(serving, x->members),
@@ -126,6 +133,8 @@ static void member_bytes(const struct exhaust *x, struct cursor *c, struct exhau
 		bytes(c, &m->device, sizeof(m->device));
 	bytes(c, &m->deadline, sizeof(m->deadline));
 	bytes(c, m->need, pages);
+	if (x->options->sets)
+		bytes(c, &m->runs_at, sizeof(m->runs_at));
 	proof_bytes(c, m);
 	bytes(c, &m->dead, sizeof(m->dead));
 	bytes(c, &m->ended, sizeof(m->ended));
@@ -135,6 +144,8 @@ static void member_bytes(const struct exhaust *x, struct cursor *c, struct exhau
 static void clear_paddings(const struct exhaust *x, struct exhaust_member *m)
 {
 	CLEAR_PADDING(&m->core.collection[0]);
+	CLEAR_PADDING(&m->core.collection[DSM_ACQUIRES_MAX]);
+	CLEAR_PADDING(&m->core.thread[0]);
 	CLEAR_PADDING(&m->device);
 	CLEAR_PADDING(&m->proof);
 	for (unsigned p = 0; p < x->pages; p++) {

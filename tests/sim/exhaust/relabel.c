@@ -143,6 +143,7 @@ static void relabel_member(const struct exhaust *x, const struct symmetry *s,
 	}
 	to->proofs = from->proofs;
 	to->now = from->now;
+	to->runs_at = from->runs_at;
 	to->deadline = from->deadline;
 	to->dead = from->dead;
 	to->ended = from->ended;
@@ -242,7 +243,8 @@ static bool keeps_homes(const struct exhaust *x, const struct symmetry *s)
 		if (!x->options->moves &&
 		    s->member[x->w->books[p].home] != x->w->books[s->page[p]].home)
 			return false;
-		if ((x->options->acquires || x->options->moves) && s->page[p] != p)
+		if ((x->options->acquires || x->options->moves || x->options->sets) &&
+		    s->page[p] != p)
 			return false;
 	}
 	return true;

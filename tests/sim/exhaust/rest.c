@@ -116,6 +116,29 @@ static uint32_t find_stuck(struct graph *g)
 	return STORE_NONE;
 }
 
+/* A state on a circle: of those that did not go each has a successor that did not. */
+static uint32_t find_circle(struct graph *g)
+{
+	uint32_t state = 0;
+	while (!g->left[state])
+		state++;
+	while (g->level[state] != STORE_NONE) {
+		g->level[state] = STORE_NONE; /* now: was passed */
+		size_t e = g->begin[state];
+		while (!g->left[g->to[e]])
+			e++;
+		state = g->to[e];
+	}
+	return state;
+}
+
+static void fail_at(struct search *s, uint32_t state, const char *text)
+{
+	s->making = false;
+	s->made.parent = state;
+	world_fail(s->x.w, "I5", -1, "%s", text);
+}
+
 void rest_check(struct search *s)
 {
 	struct graph g;
@@ -127,12 +150,12 @@ void rest_check(struct search *s)
 				s->rest.longest = g.level[i];
 	} else {
 		s->rest.circles = true;
+		s->rest.circle = find_circle(&g);
 		s->rest.stuck = find_stuck(&g);
 	}
 	graph_close(&g);
-	if (s->rest.stuck == STORE_NONE)
-		return;
-	s->making = false;
-	s->made.parent = s->rest.stuck;
-	world_fail(s->x.w, "I5", -1, "from here the rack never comes to rest");
+	if (s->rest.stuck != STORE_NONE)
+		fail_at(s, s->rest.stuck, "from here the rack never comes to rest");
+	else if (s->rest.circles && s->x.options->sets)
+		fail_at(s, s->rest.circle, "from here the rack can come back to here, for ever");
 }

@@ -10,6 +10,7 @@
 struct rest {
 	bool known;	  /* all states were there to look at */
 	bool circles;	  /* the rack's own moves can go in a circle: fairness is needed */
+	uint32_t circle;  /* a state on one */
 	uint32_t longest; /* moves until rest, at most; no circles */
 	uint32_t stuck;	  /* a state from which rest cannot be reached; STORE_NONE: there is none */
 };

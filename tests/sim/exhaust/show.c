@@ -97,6 +97,9 @@ static void text(const struct search *s)
 	       s->x.members, s->x.pages, o->losses, s->x.w->tuning.hold_us, o->acquires,
 	       moves_words(o), o->faults & 1 << SIM_EVICT ? "evictions" : "no evictions",
 	       s->store.n, s->transitions, s->depth, violated, s->seconds);
+	if (o->sets)
+		printf("instructions write %u pages at once, threads come %u patiences late\n",
+		       o->sets, o->late);
 	printf("%.0f transitions/s, %.0f MiB, %u renamings, %" PRIu64
 	       " transitions probed without reductions\n",
 	       s->seconds > 0 ? (double)s->transitions / s->seconds : 0, mebibytes(s),
@@ -119,11 +122,11 @@ static void json(const struct search *s)
 	const struct options *o = s->x.options;
 	const struct failure *f = &s->x.w->failure;
 	printf("{\"members\": %u, \"pages\": %u, \"losses\": %u, \"hold_us\": %u, \"acquires\": %u"
-	       ", \"moves\": \"%s\", \"evictions\": %s, \"states\": %" PRIu32
-	       ", \"transitions\": %" PRIu64 ", \"depth\": %" PRIu32
+	       ", \"sets\": %u, \"late\": %u, \"moves\": \"%s\", \"evictions\": %s, \"states\": "
+	       "%" PRIu32 ", \"transitions\": %" PRIu64 ", \"depth\": %" PRIu32
 	       ", \"violations\": %d, \"seconds\": %.3f",
-	       s->x.members, s->x.pages, o->losses, s->x.w->tuning.hold_us, o->acquires,
-	       moves_words(o), o->faults & 1 << SIM_EVICT ? "true" : "false", s->store.n,
+	       s->x.members, s->x.pages, o->losses, s->x.w->tuning.hold_us, o->acquires, o->sets,
+	       o->late, moves_words(o), o->faults & 1 << SIM_EVICT ? "true" : "false", s->store.n,
 	       s->transitions, s->depth, f->set, s->seconds);
 	printf(", \"memory_mib\": %.1f, \"renamings\": %u, \"probed\": %" PRIu64
 	       ", \"exhaustive\": %s, \"rest_states\": %" PRIu32 ", \"rest_always\": %s"
