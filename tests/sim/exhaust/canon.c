@@ -185,19 +185,25 @@ static struct dsm_chunk end_chunk(const struct dsm_chunk *c, unsigned m)
  * nobody else is home (I7). */
 static void end_member(const struct exhaust *x, struct exhaust_member *m, unsigned self)
 {
-	struct exhaust_member old = *m;
-	memset(m, 0, sizeof(*m));
-	m->now = EXHAUST_NOW;
-	m->dead = old.dead;
-	m->ended = old.ended;
-	m->change = old.change;
-	m->core.ended = true;
+	struct dsm_chunk chunk[EXHAUST_PAGES_MAX];
+	struct frame frame[EXHAUST_PAGES_MAX] = {0};
+	const bool dead = m->dead, ended = m->ended;
+	const uint8_t change = m->change;
 	for (unsigned p = 0; p < x->pages; p++)
-		m->chunk[p] = end_chunk(&old.chunk[p], self);
-	for (unsigned p = 0; p < x->pages && !old.dead; p++)
-		m->frame[p] = (struct frame){.value = old.frame[p].present ? old.frame[p].value : 0,
-					     .present = old.frame[p].present,
-					     .writable = old.frame[p].writable};
+		chunk[p] = end_chunk(&m->chunk[p], self);
+	for (unsigned p = 0; p < x->pages && !dead; p++)
+		frame[p] = (struct frame){.value = m->frame[p].present ? m->frame[p].value : 0,
+					  .present = m->frame[p].present,
+					  .writable = m->frame[p].writable};
+	pack_core_clear(x, &m->core);
+	memset(m->waiting, 0, sizeof(*m) - offsetof(struct exhaust_member, waiting));
+	memcpy(m->chunk, chunk, x->pages * sizeof(chunk[0]));
+	memcpy(m->frame, frame, x->pages * sizeof(frame[0]));
+	m->now = EXHAUST_NOW;
+	m->dead = dead;
+	m->ended = ended;
+	m->change = change;
+	m->core.ended = true;
 }
 
 /* ---- contents ---- */

@@ -221,8 +221,9 @@ static void install_member(struct exhaust *x, unsigned m, const struct exhaust_m
 	if (!(from->change & CHANGE_ABSENT))
 		install_core(x, m, from);
 	memcpy(mb->memory.frames, from->frame, x->pages * sizeof(from->frame[0]));
-	memset(mb->memory.slots, 0, sizeof(mb->memory.slots));
+	/* Transaction i is of page i, or of the next that is free: no other slot is filled. */
 	memcpy(mb->memory.slots, from->slot, x->pages * sizeof(from->slot[0]));
+	mb->memory.slots[SLOT_READ_OUT] = (struct slot){0};
 	memcpy(x->need[m], from->need, x->pages);
 	memcpy(mb->proof, from->proof, sizeof(mb->proof));
 	mb->proofs = from->proofs;

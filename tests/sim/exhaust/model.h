@@ -237,7 +237,9 @@ int packed_compare(const struct packed *a, const struct packed *b);
 void pack_open(struct exhaust *x);
 /* Copies it. */
 void pack_core(const struct exhaust *x, struct dsm_core *to, const struct dsm_core *from);
-/* Zeroes it, that a comparison with zeros finds the rest. */
+/* Zeroes it. */
+void pack_core_clear(const struct exhaust *x, struct dsm_core *core);
+/* ... and what no step leaves behind, that a comparison with zeros finds the rest. */
 void pack_core_blank(const struct exhaust *x, struct dsm_core *core);
 /* Clears paddings of the image. */
 void pack(const struct exhaust *x, struct exhaust_image *image, struct packed *out);

@@ -76,10 +76,15 @@ void pack_core(const struct exhaust *x, struct dsm_core *to, const struct dsm_co
 		       x->span[i].to - x->span[i].from);
 }
 
-void pack_core_blank(const struct exhaust *x, struct dsm_core *core)
+void pack_core_clear(const struct exhaust *x, struct dsm_core *core)
 {
 	for (unsigned i = 0; i < x->spans; i++)
 		memset((uint8_t *)core + x->span[i].from, 0, x->span[i].to - x->span[i].from);
+}
+
+void pack_core_blank(const struct exhaust *x, struct dsm_core *core)
+{
+	pack_core_clear(x, core);
 	core->stats = (struct dsm_core_stats){0};
 	core->out = NULL;
 	memset(core->self_queue, 0, sizeof(core->self_queue));
