@@ -6,13 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/base/clock.h"
 #include "tests/torture/evictor.h"
 #include "tests/unit/unit.h"
 
-enum { WRONG_LINES = 5, BARRIER_US = 200 };
+enum {
+	WRONG_LINES = 5,
+	BARRIER_US = 200,
+	VISITORS = DSM_MEMBERS_MAX - MEMBERS,
+	VISIT_MS = 100,
+	LEAVE_MS = 30000
+};
 
 /* What the processes tell each other beside the space: indices of rack.counter. */
 enum {
@@ -159,7 +166,71 @@ static void member(struct rack_member *m)
 	for (unsigned i = 0; i < MEMBER_THREADS; i++)
 		pthread_join(p.worker[i].thread, NULL);
 	evictor_stop(evictor);
+	if (p.config->visitors) /* the last one has gone */
+		EXPECT(m->rack, rack_wait(m->rack, &m->rack->step, 1));
 	rack_leave(m);
+}
+
+/* ---- visitors ---- */
+
+/* Numbers are not used twice: a long run has longer visits. */
+static uint32_t visit_ms(const struct members_config *c)
+{
+	uint32_t ms = c->run_ms / (VISITORS / 2);
+
+	return ms > VISIT_MS ? ms : VISIT_MS;
+}
+
+/* Takes a page to write, and leaves it as it is; lets homes move, here or anywhere. */
+static void trouble(struct rack_member *m, unsigned *seed)
+{
+	uint64_t page = (uint64_t)rand_r(seed) % m->config->pages;
+	_Atomic uint64_t *word = rack_page(m, page);
+
+	if (rand_r(seed) % 4)
+		atomic_fetch_add(word + (unsigned)rand_r(seed) % 512, 0);
+	else
+		(void)atomic_load(word);
+	if (rand_r(seed) % 16 == 0)
+		dsm_move_home(m->dsm, (struct gpage){page},
+			      (struct member_id){rand_r(seed) % 2 ? m->self : 0});
+}
+
+static void visit(struct rack_member *m)
+{
+	const struct members_config *c = config_of(m);
+	unsigned seed = (unsigned)c->seed + m->self;
+	uint64_t end = clock_ms() + visit_ms(c);
+	struct evictor *evictor = evictor_start(m->dsm, 0, m->config->pages, seed);
+	struct err why = {0};
+
+	EXPECT(m->rack, evictor != NULL);
+	while (clock_ms() < end)
+		trouble(m, &seed);
+	evictor_stop(evictor);
+	if (dsm_leave(m->dsm, LEAVE_MS, &why))
+		rack_failed(m->rack, __FILE__, __LINE__, why.text);
+	dsm_close(m->dsm);
+}
+
+unsigned members_visit(struct members *m)
+{
+	struct rack *rack = m->rack;
+	unsigned n = 0;
+
+	for (; members_state(m) == MEMBERS_AT_WORK && n + 2 <= VISITORS; n += 2) {
+		for (unsigned i = 0; i < 2; i++)
+			rack_add(rack, (uint8_t)(MEMBERS + n + i), (uint8_t)((n + i) % MEMBERS),
+				 &m->space, visit);
+		for (unsigned i = 0; i < 2; i++) {
+			int status = -1;
+
+			waitpid(rack->pid[MEMBERS + n + i], &status, 0);
+			CU_ASSERT_EQUAL(status, 0);
+		}
+	}
+	atomic_store(&rack->step, 1);
+	return n;
 }
 
 bool members_start(struct members *m, const struct members_config *config)
@@ -169,6 +240,7 @@ bool members_start(struct members *m, const struct members_config *config)
 		.pages = first_page() + torture_bytes(config->pages) / DSM_PAGE_SIZE,
 		.hold_us = config->hold_us,
 		.silence_ms = config->silence_ms,
+		.numbers = config->visitors ? DSM_MEMBERS_MAX : 0,
 		.route = config->proxy ? route : NULL,
 	};
 	fprintf(stderr, "%s: seed %llu\n", config->name, (unsigned long long)config->seed);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The torture on native members: processes that share a space through dsm.h, with two workers each
- * and an evictor. The caller starts it, watches it, troubles it and ends it.
+ * and an evictor. The caller starts it, watches it, troubles it and ends it. With visitors, members
+ * join and leave meanwhile: each takes pages all over the space, and their homes, and goes again.
  *
  *	members_start(&m, &config) -> members_wait(...) -> members_end(&m)
  */
@@ -20,6 +21,7 @@ struct members_config {
 	unsigned pages; /* of objects */
 	uint32_t run_ms, round_ms;
 	uint32_t hold_us, silence_ms; /* as in struct dsm_config */
+	bool visitors;		      /* members_visit will be called */
 	struct proxy *proxy;	      /* what lies between them: a link a pair; NULL: nothing */
 };
 
@@ -50,6 +52,9 @@ enum members_state members_state(const struct members *m);
 const char *members_state_name(enum members_state state);
 /* Waits while they are at work, up to ms. */
 enum members_state members_wait(const struct members *m, uint32_t ms);
+/* Lets members come and go, two at a time, while the others are at work; returns how many, when all
+ * have gone. */
+unsigned members_visit(struct members *m);
 /* How many wrong values were reported so far, how many lost callbacks came. */
 uint64_t members_wrong(const struct members *m);
 unsigned members_lost(const struct members *m);

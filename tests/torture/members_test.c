@@ -73,6 +73,19 @@ static void stopped_members_go_on_with_right_data(void)
 	members_end(&m);
 }
 
+static void memory_is_right_while_members_come_and_go(void)
+{
+	struct members_config c = config("members come and go");
+	struct members m;
+
+	c.visitors = true;
+	if (!members_start(&m, &c))
+		return;
+	fprintf(stderr, "%s: %u came and went\n", c.name, members_visit(&m));
+	CU_ASSERT_EQUAL(members_wait(&m, run_ms + PATIENCE_MS), MEMBERS_DONE);
+	members_end(&m);
+}
+
 /* Every member hears of the end, and nobody reads a wrong value before, then or after. */
 static void expect_end(struct members *m)
 {
@@ -130,6 +143,7 @@ int main(int argc, char **argv)
 		UNIT_CASE(memory_is_right),
 		UNIT_CASE(memory_is_right_over_wild_links),
 		UNIT_CASE(stopped_members_go_on_with_right_data),
+		UNIT_CASE(memory_is_right_while_members_come_and_go),
 		UNIT_CASE(a_member_stopped_too_long_ends_the_space),
 		UNIT_CASE(a_broken_connection_ends_the_space),
 	};

@@ -21,8 +21,8 @@
 
 enum {
 	RACK_MEMBERS = 3,
-	RACK_MEMBERS_MAX = 16, /* with newcomers */
-	RACK_COUNTERS = 1024,  /* what a test wants to add up over processes */
+	RACK_MEMBERS_MAX = DSM_MEMBERS_MAX, /* with newcomers */
+	RACK_COUNTERS = 1024,		    /* what a test wants to add up over processes */
 	RACK_TIMEOUT_MS = 40000,
 };
 
