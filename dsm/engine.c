@@ -259,8 +259,9 @@ int dsm_join_on(const struct dsm_config *config, const char *address, int timeou
 		return rc;
 	take_seat(&w, &own, &seat);
 	rc = open_on(&own, &seat, mem, transport, &d, e);
-	if (!rc)
-		rc = newcomer_connect(d->shard, &w, &p, e);
+	if (rc || !d) /* one is the other */
+		return rc;
+	rc = newcomer_connect(d->shard, &w, &p, e);
 	if (!rc)
 		rc = start(d, e);
 	if (rc)

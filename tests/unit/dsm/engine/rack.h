@@ -71,10 +71,10 @@ struct rack_config {
 struct rack_member {
 	struct rack *rack;
 	const struct rack_config *config;
-	uint8_t self;
-	uint8_t members; /* founders */
-	struct dsm *dsm; /* NULL if it may fail to connect and did */
-	struct err why;	 /* then */
+	_Atomic uint8_t self; /* a newcomer does not know it at first, when callbacks may come */
+	uint8_t members;      /* founders */
+	struct dsm *dsm;      /* NULL if it may fail to connect and did */
+	struct err why;	      /* then */
 	uint8_t *base;
 	uint32_t barrier; /* next */
 };
