@@ -40,7 +40,8 @@ static uint8_t flags_allowed(int type)
 {
 	switch (type) {
 	case PAGE_GRANT:
-		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER;
+		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER |
+		       PAGE_FLAG_LAST;
 	case PAGE_PUT:
 		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_OWNER;
 	case PAGE_PUT_ACK:

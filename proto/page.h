@@ -58,10 +58,12 @@ enum {
 	X(20, LEAVE_ACK, REPLY) /* all -> leaver: none is on its way any more */                   \
 	X(21, TELL, REQUEST) /* leaver -> heir: home of the chunk is `member`, by version `map` */ \
 	X(22, BYE, REQUEST)  /* leaver -> all: I hold nothing; `member` stands for me */           \
-	X(23, BYE_ACK, REPLY) /* all -> leaver: nothing more comes to you */                       \
-	X(24, GONE, REPLY)    /* leaver -> all: nothing more comes from me */                      \
-	X(25, HERE, REPLY)    /* newcomer -> all: I have begun */                                  \
-	X(26, CHANGE, LINK)   /* a notice (proto/change.h) about who is a member */
+	X(23, BYE_ACK, REPLY)	/* all -> leaver: nothing more comes to you */                     \
+	X(24, GONE, REPLY)	/* leaver -> all: nothing more comes from me */                    \
+	X(25, HERE, REPLY)	/* newcomer -> all: I have begun */                                \
+	X(26, CHANGE, LINK)	/* a notice (proto/change.h) about who is a member */              \
+	X(27, FENCE, REQUEST)	/* home -> those it granted to: answer when all that is there */   \
+	X(28, FENCE_ACK, REPLY) /* ... -> home: it is */
 
 enum page_class { PAGE_CLASS_REQUEST, PAGE_CLASS_FORWARD, PAGE_CLASS_REPLY, PAGE_CLASS_LINK };
 
@@ -69,7 +71,7 @@ enum page_type {
 #define X(code, name, class) PAGE_##name = (code),
 	PAGE_TYPES(X)
 #undef X
-		PAGE_TYPE_LAST = PAGE_CHANGE,
+		PAGE_TYPE_LAST = PAGE_FENCE_ACK,
 };
 
 enum page_flag {
@@ -78,6 +80,7 @@ enum page_flag {
 	PAGE_FLAG_WRITE = 1 << 2,    /* GRANT: write right */
 	PAGE_FLAG_OWNER = 1 << 3,    /* GRANT: receiver becomes the owner; PUT: sender was owner;
 					PUT_ACK: not taken */
+	PAGE_FLAG_LAST = 1 << 4,     /* GRANT: of home itself, no ack is due: no UNBLOCK */
 	PAGE_FLAG_OPTIONAL = 1 << 7, /* a receiver that does not know the type may skip it */
 };
 

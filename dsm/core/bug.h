@@ -34,6 +34,7 @@
 	X(handover_forgets_sharers, "a home that moves does not tell who has copies")              \
 	X(handover_loses_queue, "a home that moves drops the requests that wait")                  \
 	X(move_without_waiting, "a home moves while transactions are under way")                   \
+	X(move_without_fence, "a home moves while grants of its own are on their way")             \
 	X(unblock_where_asked, "UNBLOCK goes to the home that was asked, not the one that began")  \
 	X(bye_before_drops, "a member that leaves says so before it gave its pages back")          \
 	X(newcomer_taken_late, "a newcomer is taken in when it is heard of, not when it is said")  \

@@ -5,15 +5,17 @@
  *
  * Why SELF_QUEUE_MAX is enough: the queue is drained after each piece of work, and a handler adds
  * at most two messages to ourselves (home beginning a request: FETCH or INVALIDATE to our holder,
- * and a GRANT) for the one it takes. Only home's handlers add two, and what they add (FETCH,
- * INVALIDATE, GRANT) adds at most an UNBLOCK or an ACK.
+ * and a GRANT) for the one it takes. Only home's handlers add two, and what they add adds at most
+ * one: INVALIDATE an ACK, GRANT an UNBLOCK, FETCH the next in the queue if it ends the transaction
+ * (R10), which is another FETCH then, or an INVALIDATE.
  */
 #include "dsm/core/internal.h"
 
 #include <assert.h>
 
 /* Not reachable from outside: FX_BUDGET bounds what a step begins, and a piece of work has at most
- * 2 * members effects. */
+ * 3 * members effects: home has got a page and serves its whole queue, all others' requests for it;
+ * READ_OUT and GRANT for each reader, then an INVALIDATE for each when the last one writes. */
 struct dsm_effect *dsm_fx(struct dsm_core *core, enum dsm_fx_type type, uint32_t page)
 {
 	struct dsm_effect *fx;

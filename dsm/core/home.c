@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The directory: home begins one transaction a page at a time, remembers the requester until its
- * UNBLOCK, and lets the others wait in a FIFO (R9). Nothing is locked meanwhile; a busy entry is
- * just state.
+ * UNBLOCK - or until it has itself sent all the requester waits for (R10) -, and lets the others
+ * wait in a FIFO (R9). Nothing is locked meanwhile; a busy entry is just state.
  *
  * Each start_* sends what the request needs and writes the directory as it will be when the
  * requester is done.
@@ -42,10 +42,17 @@ static void forward(struct dsm_core *core, const struct dsm_home *e, const struc
 	tell(core, e, r, to, type, 0, acks);
 }
 
-static void grant(struct dsm_core *core, const struct dsm_home *e, const struct request *r,
+/* Returns true if that was all. */
+static bool grant(struct dsm_core *core, const struct dsm_home *e, const struct request *r,
 		  uint8_t flags, uint8_t acks)
 {
-	tell(core, e, r, r->from, PAGE_GRANT, flags, acks);
+	if (acks) {
+		tell(core, e, r, r->from, PAGE_GRANT, flags, acks);
+		return false;
+	}
+	core->unfenced |= dsm_bit(r->from);
+	tell(core, e, r, r->from, PAGE_GRANT, flags | PAGE_FLAG_LAST, 0);
+	return true;
 }
 
 /* All at once; the acks go straight to the requester. Returns how many it must await. */
@@ -64,13 +71,13 @@ static uint8_t invalidate(struct dsm_core *core, const struct dsm_home *e, const
 /* ---- requests ---- */
 
 /* R5: nobody ever held it, or it came back as zeros. No data travels. */
-static void start_fresh(struct dsm_core *core, struct dsm_home *e, const struct request *r)
+static bool start_fresh(struct dsm_core *core, struct dsm_home *e, const struct request *r)
 {
 	uint8_t flags = PAGE_FLAG_ZERO | PAGE_FLAG_OWNER;
 
 	e->version++;
 	e->owner = r->from + 1;
-	grant(core, e, r, r->type == PAGE_GET_S ? flags : flags | PAGE_FLAG_WRITE, 0);
+	return grant(core, e, r, r->type == PAGE_GET_S ? flags : flags | PAGE_FLAG_WRITE, 0);
 }
 
 /* R6: a read does not move ownership. */
@@ -94,7 +101,7 @@ static void start_write(struct dsm_core *core, struct dsm_home *e, const struct 
 }
 
 /* R8: the requester has the data; the old owner is one of those that drop theirs. */
-static void start_upgrade(struct dsm_core *core, struct dsm_home *e, const struct request *r,
+static bool start_upgrade(struct dsm_core *core, struct dsm_home *e, const struct request *r,
 			  uint8_t what)
 {
 	dsm_set others = (e->sharers | dsm_bit(e->owner - 1)) & ~dsm_bit(r->from);
@@ -105,13 +112,14 @@ static void start_upgrade(struct dsm_core *core, struct dsm_home *e, const struc
 	acks = invalidate(core, e, r, others);
 	e->sharers = 0;
 	e->owner = r->from + 1;
-	grant(core, e, r, what | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER, acks);
+	return grant(core, e, r, what | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER, acks);
 }
 
 static void start(struct dsm_core *core, struct dsm_home *e, const struct request *r)
 {
 	bool is_owner = e->owner == r->from + 1;
 	bool has_copy = is_owner || (e->sharers & dsm_bit(r->from));
+	bool done = false;
 
 	e->requester = r->from + 1;
 	e->txn = r->txn;
@@ -124,17 +132,19 @@ static void start(struct dsm_core *core, struct dsm_home *e, const struct reques
 			      (struct member_id){
 				      (uint8_t)(e->owner - 1)}); /* R48: it left with the page */
 	else if (!e->owner)
-		start_fresh(core, e, r);
+		done = start_fresh(core, e, r);
 	else if (r->type == PAGE_UPGRADE && has_copy)
-		start_upgrade(core, e, r, 0);
+		done = start_upgrade(core, e, r, 0);
 	else if (is_owner)
 		dsm_violation(core, (struct member_id){r->from}); /* asks for what it has */
 	else if (r->type == PAGE_GET_S)
 		start_read(core, e, r);
 	else if (r->type == PAGE_UPGRADE && DSM_BUG(upgrade_without_check))
-		start_upgrade(core, e, r, PAGE_FLAG_ZERO);
+		done = start_upgrade(core, e, r, PAGE_FLAG_ZERO);
 	else
 		start_write(core, e, r);
+	if (done)
+		dsm_home_done(core, r->page);
 }
 
 /* ---- the queue ---- */

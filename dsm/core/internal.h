@@ -17,7 +17,7 @@
  *	recv_grant.c  at the requester: GRANT, ACK
  *	recv_put.c    eviction: PUT and DROP at home, PUT_ACK at the evictor
  *	move.c        the home of a chunk moves: freeze, hand over, open
- *	recv_move.c   at the new home: HAND, HANDED; at the requester: REDIRECT
+ *	recv_move.c   FENCE; at the new home: HAND, HANDED; at the requester: REDIRECT
  *	leave.c       this member leaves: hands over, gives back, says goodbye
  *	recv_leave.c  the messages of it: LEAVE, TELL, BYE, GONE, and their acks
  *	join.c        who is a member, and newcomers: JOIN, HERE
@@ -228,7 +228,10 @@ struct dsm_core {
 	struct dsm_line opening; /* chunks whose home came here, with requests to begin */
 	uint16_t opening_at;	 /* next page of the first of them */
 	struct dsm_handover handover;
-	uint32_t walked; /* pages looked at in this step for moves, or to leave */
+	dsm_set unfenced; /* a last GRANT of ours may be on its way to them (R10) */
+	dsm_set fence;	  /* were asked whether all is there, and have not answered (R32) */
+	uint32_t fenced;  /* the frozen chunk, + 1, once all were asked for it; 0: not yet */
+	uint32_t walked;  /* pages looked at in this step for moves, or to leave */
 
 	struct dsm_leave leave;
 	bool greet;		       /* we are a newcomer, and did not say HERE yet */
@@ -548,6 +551,8 @@ dsm_recv_fn dsm_recv_bye;
 dsm_recv_fn dsm_recv_bye_ack;
 dsm_recv_fn dsm_recv_gone;
 dsm_recv_fn dsm_recv_here;
+dsm_recv_fn dsm_recv_fence;
+dsm_recv_fn dsm_recv_fence_ack;
 /* May this come from the old home of a chunk whose home moves here? */
 bool dsm_hand_good(struct dsm_core *core, struct member_id from, const struct dsm_msg *msg);
 /* What a held-back request does when its time has come. */

@@ -2,14 +2,17 @@
 /*
  * The home of a chunk moves (R32):
  *
- *	SETTLED --MOVE--> MOVING --its turn--> FROZEN --nothing under way--> SETTLED, home elsewhere
- *	SETTLED --HAND, HANDED, REDIRECT--> COMING --HANDED--> OPENING --all begun--> SETTLED, home
- * here
+ *	SETTLED --MOVE--> MOVING --its turn--> FROZEN --nothing under way, all asked--> SETTLED
+ *	SETTLED --HAND, HANDED, REDIRECT--> COMING --HANDED--> OPENING --all begun--> SETTLED
  *
- * While it is frozen, requests queue. When the last UNBLOCK is here, the chunk is the new home's;
- * each entry and its queue is sent, then HANDED. That may take several steps, in which requests are
- * already answered with REDIRECT; the new home lets them wait until HANDED. One chunk is handed
- * over at a time, the others wait in line; so only one is frozen.
+ * First line: at the old home, which knows the new one then. Second line: at the new home.
+ *
+ * While it is frozen, requests queue. When the last UNBLOCK is here, grants that need none (R10)
+ * may still be on their way; what the new home sends could overtake them. So those we granted to
+ * since we last asked them are asked whether all is there (FENCE). With their answers the chunk is
+ * the new home's; each entry and its queue is sent, then HANDED. That may take several steps, in
+ * which requests are already answered with REDIRECT; the new home lets them wait until HANDED. One
+ * chunk is handed over at a time, the others wait in line; so only one is frozen.
  */
 #include "dsm/core/internal.h"
 
@@ -180,11 +183,31 @@ static void begin_handover(struct dsm_core *core, uint32_t chunk)
 	core->handover = (struct dsm_handover){
 		.active = true, .to = {c->to}, .chunk = chunk, .version = c->version};
 	c->to = 0;
+	core->fenced = 0;
 }
 
-static bool may_hand_over(const struct dsm_chunk *c)
+/* Nothing of it is under way that we have not seen the end of, but for last grants. */
+static bool stands_still(const struct dsm_chunk *c)
 {
 	return !c->busy || DSM_BUG(move_without_waiting);
+}
+
+/* The new home need not be asked: HAND comes after the grants. Who said BYE has all it asked for.
+ */
+static void begin_fence(struct dsm_core *core, uint32_t chunk)
+{
+	dsm_set ask = core->unfenced & core->present & ~dsm_bit(chunk_at(core, chunk)->to) &
+		      ~dsm_bit(core->config.self.v);
+
+	core->fenced = chunk + 1;
+	if (DSM_BUG(move_without_fence))
+		return;
+	core->unfenced &= ~ask;
+	core->fence = ask;
+	for (; ask; ask &= ask - 1)
+		dsm_send(core, (struct member_id){(uint8_t)__builtin_ctzll(ask)},
+			 (struct dsm_msg){.type = PAGE_FENCE, .requester = core->config.self},
+			 DSM_SLOT_NONE);
 }
 
 /* ---- opening ---- */
@@ -227,10 +250,11 @@ static bool is_void(const struct dsm_core *core, const struct dsm_chunk *c)
 	return !to_heir && !(core->present & ~core->leaving & dsm_bit(c->to));
 }
 
-/* What came while it was frozen is begun. */
+/* What came while it was frozen is begun. If some were asked, the next in line waits for them. */
 static void cancel(struct dsm_core *core, uint32_t chunk)
 {
 	line_pop(core, &core->moving);
+	core->fenced = 0;
 	chunk_at(core, chunk)->to = 0;
 	chunk_at(core, chunk)->state = CHUNK_OPENING;
 	line_push(core, &core->opening, chunk);
@@ -247,9 +271,12 @@ static bool move_first(struct dsm_core *core)
 		return true;
 	}
 	c->state = CHUNK_FROZEN;
-	if (!may_hand_over(c))
+	if (!stands_still(c) || core->fence)
 		return false;
-	begin_handover(core, chunk);
+	if (core->fenced == chunk + 1)
+		begin_handover(core, chunk);
+	else
+		begin_fence(core, chunk);
 	return true;
 }
 
@@ -267,9 +294,14 @@ void dsm_moves_run(struct dsm_core *core)
 
 bool dsm_moves_unfinished(const struct dsm_core *core)
 {
-	return core->opening.head || core->handover.active ||
-	       (core->moving.head && (may_hand_over(chunk_at(core, core->moving.head - 1)) ||
-				      is_void(core, chunk_at(core, core->moving.head - 1))));
+	const struct dsm_chunk *first;
+
+	if (core->opening.head || core->handover.active)
+		return true;
+	if (!core->moving.head)
+		return false;
+	first = chunk_at(core, core->moving.head - 1);
+	return is_void(core, first) || (stands_still(first) && !core->fence);
 }
 
 bool dsm_moves_any(const struct dsm_core *core)

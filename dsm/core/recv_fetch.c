@@ -11,11 +11,14 @@
 
 /* ---- what is done ---- */
 
+/* R10: if we are home, too, and no ack is due, that ends the transaction. */
 static void send_grant(struct dsm_core *core, const struct dsm_msg *m, uint8_t flags, uint16_t slot)
 {
+	bool last = dsm_is_self(core, m->member) && !m->acks;
+
 	dsm_send(core, m->requester,
 		 (struct dsm_msg){.type = PAGE_GRANT,
-				  .flags = flags,
+				  .flags = last ? flags | PAGE_FLAG_LAST : flags,
 				  .requester = m->requester,
 				  .acks = m->acks,
 				  .page = m->page,
@@ -25,6 +28,10 @@ static void send_grant(struct dsm_core *core, const struct dsm_msg *m, uint8_t f
 				  .member = m->member},
 		 slot);
 	core->stats.fetch_served++;
+	if (!last)
+		return;
+	core->unfenced |= dsm_bit(m->requester.v);
+	dsm_home_done(core, (uint32_t)m->page.v);
 }
 
 static void send_ack(struct dsm_core *core, const struct dsm_msg *m)
@@ -57,9 +64,9 @@ static void do_fetch_s(struct dsm_core *core, const struct dsm_msg *m)
 	struct dsm_holder *h = dsm_holder(core, page);
 
 	protect_and_read(core, page);
-	send_grant(core, m, h->zero ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA, SLOT_READ_OUT);
 	if (h->state != DSM_O)
 		dsm_holder_move(core, page, DSM_O);
+	send_grant(core, m, h->zero ? PAGE_FLAG_ZERO : PAGE_FLAG_DATA, SLOT_READ_OUT);
 }
 
 /* R12 */

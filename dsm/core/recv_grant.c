@@ -44,7 +44,7 @@ static void install(struct dsm_core *core, const struct dsm_txn *t, enum dsm_sou
 		dsm_fx_map(core, t->page, write, source, dsm_txn_slot(core, t));
 }
 
-/* R15: map, tell home, wake. */
+/* R15: map, tell home if it does not know, wake. */
 static void complete(struct dsm_core *core, struct dsm_txn *t, enum dsm_source source)
 {
 	uint32_t page = t->page;
@@ -59,14 +59,15 @@ static void complete(struct dsm_core *core, struct dsm_txn *t, enum dsm_source s
 	dsm_holder_move(core, page, granted_state(t->flags));
 	if (h->collected)
 		dsm_collections_join(core, page); /* R26 */
-	dsm_send(core, t->home,
-		 (struct dsm_msg){.type = PAGE_UNBLOCK,
-				  .requester = core->config.self,
-				  .page = {page},
-				  .version = t->version,
-				  .txn = t->id,
-				  .map = dsm_chunk(core, page)->version},
-		 DSM_SLOT_NONE);
+	if (!(t->flags & PAGE_FLAG_LAST))
+		dsm_send(core, t->home,
+			 (struct dsm_msg){.type = PAGE_UNBLOCK,
+					  .requester = core->config.self,
+					  .page = {page},
+					  .version = t->version,
+					  .txn = t->id,
+					  .map = dsm_chunk(core, page)->version},
+			 DSM_SLOT_NONE);
 	if (!DSM_BUG(grant_wakes_nobody))
 		dsm_fx(core, DSM_FX_WAKE, page);
 }
@@ -101,6 +102,8 @@ bool dsm_recv_grant(struct dsm_core *core, struct member_id from, const struct d
 		return false; /* nobody asked */
 	if (!answer_good(dsm_holder(core, page), t, m))
 		return false;
+	if ((member_eq(from, m->member) && !m->acks) != !!(m->flags & PAGE_FLAG_LAST))
+		return false; /* R10 */
 	if (!dsm_map_confirm(core, page, m->member, m->map))
 		return false;
 	if (!DSM_BUG(unblock_where_asked))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * At the new home: an entry of the chunk (HAND), and that it has them all (HANDED). At the
+ * At the new home: an entry of the chunk (HAND), and that it has them all (HANDED). At those the
+ * old home granted to, and back at the old home: the grants are there (FENCE, FENCE_ACK). At the
  * requester: home has moved (REDIRECT). What waited at the old home comes as the request it was
  * (recv_get.c).
  */
@@ -76,6 +77,26 @@ bool dsm_recv_handed(struct dsm_core *core, struct member_id from, const struct 
 	    !entries_agree(core, chunk))
 		return false;
 	dsm_move_arrived(core, chunk);
+	return true;
+}
+
+/* ---- FENCE, FENCE_ACK ---- */
+
+/* R32: what the sender granted us before this is here: messages of a pair stay in order. */
+bool dsm_recv_fence(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
+{
+	(void)m;
+	dsm_send(core, from, (struct dsm_msg){.type = PAGE_FENCE_ACK, .requester = from},
+		 DSM_SLOT_NONE);
+	return true;
+}
+
+bool dsm_recv_fence_ack(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
+{
+	(void)m;
+	if (!dsm_is_in(core->fence, from))
+		return false;
+	core->fence &= ~dsm_bit(from.v);
 	return true;
 }
 

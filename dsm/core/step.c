@@ -36,7 +36,9 @@ static const struct rule rules[] = {
 	[PAGE_FETCH_X] = {dsm_recv_fetch_x, FROM_HOME, 0, true},
 	[PAGE_INVALIDATE] = {dsm_recv_invalidate, FROM_HOME, 0, false},
 	[PAGE_GRANT] = {dsm_recv_grant, AT_REQUESTER,
-			PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER, true},
+			PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER |
+				PAGE_FLAG_LAST,
+			true},
 	[PAGE_ACK] = {dsm_recv_ack, AT_REQUESTER, 0, false},
 	[PAGE_UNBLOCK] = {dsm_recv_unblock, AT_HOME, 0, false},
 	[PAGE_PUT_ACK] = {dsm_recv_put_ack, AT_REQUESTER, PAGE_FLAG_OWNER, false},
@@ -50,6 +52,8 @@ static const struct rule rules[] = {
 	[PAGE_BYE_ACK] = {dsm_recv_bye_ack, AT_REQUESTER, 0, false},
 	[PAGE_GONE] = {dsm_recv_gone, OF_MEMBER, 0, false},
 	[PAGE_HERE] = {dsm_recv_here, OF_MEMBER, 0, false},
+	[PAGE_FENCE] = {dsm_recv_fence, OF_MEMBER, 0, false},
+	[PAGE_FENCE_ACK] = {dsm_recv_fence_ack, AT_REQUESTER, 0, false},
 };
 
 /* R2: does a message of this kind go from there to here? */
@@ -83,7 +87,8 @@ static bool sender_good(const struct dsm_core *core, const struct rule *r, struc
 {
 	if (dsm_is_in(core->unheard, from) && m->type != PAGE_HERE)
 		return false;
-	return dsm_is_present(core, from) || r->where == AT_REQUESTER || m->type >= PAGE_GONE;
+	return dsm_is_present(core, from) || r->where == AT_REQUESTER || m->type == PAGE_GONE ||
+	       m->type == PAGE_HERE;
 }
 
 static bool message_good(const struct dsm_core *core, struct member_id from,

@@ -80,7 +80,7 @@ static bool another_requests(struct forgery *f)
 
 static bool odd_flag(struct forgery *f)
 {
-	const uint8_t own = f->msg.type == PAGE_GRANT	  ? 0x70
+	const uint8_t own = f->msg.type == PAGE_GRANT	  ? 0x60
 			    : f->msg.type == PAGE_PUT	  ? 0x74
 			    : f->msg.type == PAGE_PUT_ACK ? 0x77
 							  : 0x7f;
@@ -150,6 +150,13 @@ static bool odd_right(struct forgery *f)
 	return true;
 }
 
+/* Home says LAST where it may not, or does not say it. */
+static bool odd_last(struct forgery *f)
+{
+	f->msg.flags ^= PAGE_FLAG_LAST;
+	return f->msg.type == PAGE_GRANT;
+}
+
 /* A reader has no acks to await. */
 static bool acks_for_reader(struct forgery *f)
 {
@@ -204,6 +211,7 @@ static change_fn *const changes[] = {
 	owner_asks,	 twice,		  lost_nobody,
 	odd_transaction, odd_version,	  odd_data,
 	odd_right,	 twice,		  odd_sender,
+	odd_last,
 };
 
 /* ---- delivery ---- */

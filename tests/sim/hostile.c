@@ -140,7 +140,7 @@ static void plausible(struct hostile *h, uint64_t page)
 		h->m.txn = core->homes[page].txn;
 		break;
 	case PAGE_GRANT:
-		h->m.flags = (uint8_t)rng_below(h->r, 16);
+		h->m.flags = (uint8_t)rng_below(h->r, 32);
 		break;
 	case PAGE_HAND:
 	case PAGE_HANDED:

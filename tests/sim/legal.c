@@ -34,6 +34,9 @@ static bool class_allowed(const struct world *w, unsigned m, const struct dsm_ms
 		return true; /* all its pages go, in any step */
 	if (cause->msg_class == PAGE_CLASS_REQUEST && !world_is_home(w, m, cause->page))
 		return true; /* it was redirected, at most; what else is done was due */
+	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_FORWARD &&
+	    world_is_home(w, m, cause->page))
+		return true; /* nothing of it: what home's own holder put off was due (R10) */
 	if (cause->msg_class == PAGE_CLASS_FORWARD && sent == PAGE_CLASS_REQUEST)
 		return device_waits(w, m, cause->page) || dsm_core_collects(mb->core, msg->page);
 	return cause->msg_class == PAGE_CLASS_REPLY || sent > cause->msg_class;
@@ -46,7 +49,7 @@ static bool way_allowed(const struct world *w, unsigned m, const struct dsm_effe
 	const uint8_t type = fx->msg.type;
 	const uint16_t page = world_page(w, fx->msg.page);
 	if (type == PAGE_LEAVE || type == PAGE_TELL || type == PAGE_BYE || type == PAGE_GONE ||
-	    type == PAGE_HERE)
+	    type == PAGE_HERE || type == PAGE_FENCE)
 		return fx->msg.requester.v == m;
 	if (page_type_class(type) == PAGE_CLASS_REQUEST)
 		return fx->to.v == dsm_core_home(w->members[m].core, fx->msg.page).v;

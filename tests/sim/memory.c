@@ -37,11 +37,24 @@ static void set_right(struct world *w, unsigned m, uint16_t page, bool present, 
 	b->writable = writable ? b->writable | bit : b->writable & ~bit;
 }
 
+/* Home gives its page away later in this step, and knows at once that this is done (R10). */
+static bool is_served_next(const struct world *w, unsigned m, uint16_t page)
+{
+	const struct member *mb = &w->members[m];
+	for (uint32_t i = mb->fx_next; i < mb->fx->n; i++) {
+		const struct dsm_effect *fx = &mb->fx->v[i];
+		if (fx->type == DSM_FX_SEND && fx->msg.flags & PAGE_FLAG_LAST &&
+		    fx->msg.page.v == w->space_page[page])
+			return true;
+	}
+	return false;
+}
+
 /* A request for the page waits here, or may: of home's own nothing can be seen. */
 static bool may_wait(const struct world *w, unsigned m, uint16_t page)
 {
 	struct dsm_dir dir;
-	return w->members[m].memory.frames[page].asked_for ||
+	return w->members[m].memory.frames[page].asked_for || is_served_next(w, m, page) ||
 	       (dsm_core_dir(w->members[m].core, (struct gpage){w->space_page[page]}, &dir) &&
 		dir.busy);
 }

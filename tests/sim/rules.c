@@ -35,7 +35,8 @@ static uint8_t flags_of(uint8_t type)
 {
 	switch (type) {
 	case PAGE_GRANT:
-		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER;
+		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER |
+		       PAGE_FLAG_LAST;
 	case PAGE_PUT:
 		return PAGE_FLAG_DATA | PAGE_FLAG_ZERO | PAGE_FLAG_OWNER;
 	case PAGE_PUT_ACK:
@@ -80,6 +81,7 @@ static bool goes_this_way(const struct scene *s)
 	case PAGE_LEAVE:
 	case PAGE_TELL:
 	case PAGE_BYE:
+	case PAGE_FENCE:
 		return is_from(s, m->requester) && is_present(s, s->from);
 	case PAGE_GONE:
 	case PAGE_HERE:
@@ -221,7 +223,9 @@ static bool answers(const struct scene *s)
 
 static bool grant_good(const struct scene *s)
 {
-	return is_open(s) && s->txn->state == TXN_ASKED && answers(s) && names_home(s);
+	const bool last = is_from(s, s->m->member) && !s->m->acks; /* R10 */
+	return is_open(s) && s->txn->state == TXN_ASKED && answers(s) && names_home(s) &&
+	       last == !!(s->m->flags & PAGE_FLAG_LAST);
 }
 
 static bool ack_good(const struct scene *s)
@@ -347,6 +351,10 @@ static bool type_good(const struct scene *s)
 		return !is_present(s, s->from);
 	case PAGE_HERE:
 		return s->core->unheard >> s->from.v & 1;
+	case PAGE_FENCE:
+		return true;
+	case PAGE_FENCE_ACK:
+		return s->core->fence >> s->from.v & 1;
 	case PAGE_LEAVE_ACK:
 	case PAGE_BYE_ACK:
 		return is_awaited(s);

@@ -136,10 +136,26 @@ static void dead_frame(struct frame *f)
 		*f = (struct frame){.asked_for = f->asked_for};
 }
 
-static void dead_parts(const struct exhaust *x, struct exhaust_member *m)
+/* A home may yet move from here, and not to the only other member: R32 asks who was granted to. */
+static bool moves_away(const struct exhaust *x, const struct exhaust_member *m, unsigned self)
+{
+	if (x->options->leaves && x->members > 2)
+		return true;
+	for (unsigned p = 0; p < x->pages && x->members > 2; p++) {
+		const struct dsm_chunk *c = &m->chunk[p];
+		const unsigned back = c->home != self + 1; /* it has to come here before */
+		if (c->state == CHUNK_MOVING || c->state == CHUNK_FROZEN ||
+		    c->version + back < x->options->moves)
+			return true;
+	}
+	return false;
+}
+
+static void dead_parts(const struct exhaust *x, struct exhaust_member *m, unsigned self)
 {
 	m->core.blame.v = 0;
 	m->core.self_first = 0;
+	m->core.unfenced = moves_away(x, m, self) ? m->core.unfenced & ~member_bit(self) : 0;
 	for (unsigned p = 0; p < x->pages; p++) {
 		struct dsm_txn *t = &m->core.txn[p];
 		if (t->state == TXN_FREE)
@@ -429,7 +445,7 @@ void canon_base(const struct exhaust *x, struct exhaust_image *i)
 			end_member(x, &i->member[m], m);
 			continue;
 		}
-		dead_parts(x, &i->member[m]);
+		dead_parts(x, &i->member[m], m);
 		clocks(x, &i->member[m]);
 	}
 	contents(x, i);

@@ -149,6 +149,7 @@ static const struct shows shows[] = {
 	{"handover_forgets_sharers", .moves = 1},
 	{"handover_loses_queue", .moves = 1},
 	{"move_without_waiting", .moves = 1},
+	{"move_without_fence", .moves = 1},
 	{"unblock_where_asked", .moves = 1},
 	{"bye_before_drops", .leaves = 1},
 	{"newcomer_taken_late", .joins = 1},

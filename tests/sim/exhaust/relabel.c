@@ -77,7 +77,7 @@ static void relabel_msg(const struct exhaust *x, const struct symmetry *s, struc
 						      (uint32_t)(m->page.v / DSM_CHUNK_PAGES) + 1) -
 				       1) *
 			    DSM_CHUNK_PAGES;
-	else if (m->type != PAGE_MEMBER_LOST)
+	else if (m->type != PAGE_MEMBER_LOST && m->type != PAGE_FENCE && m->type != PAGE_FENCE_ACK)
 		m->page.v = space_page(x, s, m->page.v);
 }
 
@@ -103,6 +103,9 @@ static void relabel_core(const struct exhaust *x, const struct symmetry *s, stru
 	core->backlog_tail = page_plus_one(x, s, core->backlog_tail);
 	relabel_line(x, s, &core->moving);
 	relabel_line(x, s, &core->opening);
+	core->unfenced = set_of(x, s, core->unfenced);
+	core->fence = set_of(x, s, core->fence);
+	core->fenced = chunk_plus_one(x, s, core->fenced);
 	if (core->handover.active)
 		core->handover.to.v = s->member[core->handover.to.v];
 	/* The pages of a collection stay, and a home that moves hands them over in their order:

@@ -175,9 +175,9 @@ static void unknown_types(void)
 static void flags_by_type(void)
 {
 	static const uint8_t bits[] = {PAGE_FLAG_ZERO, PAGE_FLAG_WRITE, PAGE_FLAG_OWNER,
-				       1 << 4,	       1 << 5,		1 << 6};
+				       PAGE_FLAG_LAST, 1 << 5,		1 << 6};
 	static const uint8_t allowed[PAGE_TYPE_LAST + 1] = {
-		[PAGE_GRANT] = PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER,
+		[PAGE_GRANT] = PAGE_FLAG_ZERO | PAGE_FLAG_WRITE | PAGE_FLAG_OWNER | PAGE_FLAG_LAST,
 		[PAGE_PUT] = PAGE_FLAG_ZERO | PAGE_FLAG_OWNER,
 		[PAGE_PUT_ACK] = PAGE_FLAG_OWNER,
 	};

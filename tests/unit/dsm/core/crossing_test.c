@@ -300,7 +300,6 @@ static void grant_time_wraps(void)
 	rack_fault(r, 1, P0, true);
 	rack_deliver(r, 1, 0, PAGE_GET_X);
 	rack_deliver(r, 0, 1, PAGE_GRANT);
-	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
 	rack_tick(r, 50);
 	rack_fault(r, 2, P0, true);
 	rack_deliver(r, 2, 0, PAGE_GET_X);

@@ -16,7 +16,8 @@ static void moved(uint8_t from, uint8_t to)
 
 static struct dsm_msg message(int type, uint8_t requester, uint64_t page, uint32_t map)
 {
-	return WITH(rack_message(type, requester, page), m_.map = map, m_.member.v = 1);
+	return WITH(rack_message(type, requester, page), m_.map = map, m_.member.v = 1,
+		    m_.version = 2, m_.txn = 2 /* as members 2 and 3 will ask next */);
 }
 
 static void ends(uint8_t from, uint8_t to, struct dsm_msg m)
@@ -153,11 +154,11 @@ static void redirects_nobody_honest_sends(void)
 	ends(0, 3, WITH(message(PAGE_REDIRECT, 3, P0, 1), m_.member.v = 4));
 	begin();
 	rack_fault(r, 3, P0, true);
-	ends(0, 3, WITH(message(PAGE_REDIRECT, 3, P0, 1), m_.txn = 2));
+	ends(0, 3, WITH(message(PAGE_REDIRECT, 3, P0, 1), m_.txn = 3));
 	begin(); /* to nobody, when more is known already */
 	rack_fault(r, 2, Q0, true);
 	moved_unheard();
-	ends(0, 2, WITH(message(PAGE_REDIRECT, 2, Q0, 1), m_.member.v = 4; m_.txn = 2));
+	ends(0, 2, WITH(message(PAGE_REDIRECT, 2, Q0, 1), m_.member.v = 4));
 	begin(); /* away from us, by another one than us */
 	rack_fault(r, 3, Q0, true);
 	rack_move(r, 0, P0, 3);

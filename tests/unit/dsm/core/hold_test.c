@@ -23,7 +23,6 @@ static void fresh_grant_and_a_rival(bool rival_writes)
 	rack_fault(r, 1, P0, true);
 	rack_deliver(r, 1, 0, PAGE_GET_X);
 	rack_deliver(r, 0, 1, PAGE_GRANT);
-	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
 	rack_tick(r, 40);
 	rack_fault(r, 2, P0, rival_writes);
 	rack_deliver(r, 2, 0, rival_writes ? PAGE_GET_X : PAGE_GET_S);
@@ -212,7 +211,6 @@ static void acquire_is_bounded(void)
 	rack_acquire(r, 1, P0, 1, true, 9);
 	rack_deliver(r, 1, 0, PAGE_GET_X);
 	rack_deliver(r, 0, 1, PAGE_GRANT);
-	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
 	CU_ASSERT_EQUAL(r->acquired[1], 1);
 	rack_fault(r, 0, P0, true);
 	rack_deliver(r, 0, 1, PAGE_FETCH_X);

@@ -102,6 +102,9 @@ static void requests_nobody_honest_makes(void)
 	begin();
 	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0));
 	ends(3, 0, WITH(rack_message(PAGE_UNBLOCK, 3, P0), m_.txn = 2));
+	begin(); /* UNBLOCK of a transaction that home ended itself */
+	rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, P0 + 9));
+	ends(3, 0, rack_message(PAGE_UNBLOCK, 3, P0 + 9));
 	begin(); /* DROP by the owner */
 	ends(1, 0, rack_message(PAGE_DROP, 1, P0));
 	begin(); /* PUT that is no PUT */
@@ -142,7 +145,8 @@ static void too_many_requests(void)
 {
 	begin();
 	for (uint64_t i = 0; i < DSM_TXN_MAX; i++) {
-		rack_inject(r, 2, 0, rack_message(PAGE_GET_X, 2, 100 + i));
+		rack_inject(r, 1, 0, rack_message(PAGE_GET_X, 1, 100 + i)); /* granted at once */
+		rack_inject(r, 2, 0, rack_message(PAGE_GET_X, 2, 100 + i)); /* under way */
 		rack_inject(r, 3, 0, rack_message(PAGE_GET_X, 3, 100 + i));
 	}
 	CU_ASSERT_EQUAL(r->lost[0], 0);
@@ -242,6 +246,31 @@ static void grants_nobody_asked_for(void)
 	ends(1, 2,
 	     WITH(rack_message(PAGE_GRANT, 2, P0 + 2), m_.flags = DATA | WRITE;
 		  m_.txn = r->core[2]->txn_next_id));
+}
+
+/* R10: LAST is said by home, if no ack is due, and then always. */
+static void last_grants_nobody_honest_sends(void)
+{
+	enum { GOOD = ZERO | WRITE };
+
+	asked(true); /* as it is right */
+	rack_inject(r, 0, 3, grant(GOOD | PAGE_FLAG_LAST, 0));
+	ASSERT_STATE(r, 3, P0, DSM_M);
+	CU_ASSERT_EQUAL(r->lost[3], 0);
+	rack_delete(r);
+	asked(true); /* left out by home */
+	ends(0, 3, grant(GOOD, 0));
+	asked(false);
+	ends(0, 3, grant(DATA, 0));
+	asked(true); /* by an owner that is not home */
+	ends(1, 3, grant(GOOD | PAGE_FLAG_LAST, 0));
+	asked(false);
+	ends(1, 3, grant(DATA | PAGE_FLAG_LAST, 0));
+	asked(true); /* while an ack is due */
+	ends(0, 3, grant(GOOD | PAGE_FLAG_LAST, 1));
+	ends_fresh(1, 0,
+		   WITH(rack_message(PAGE_PUT, 1, P0),
+			m_.flags = PAGE_FLAG_OWNER | ZERO | PAGE_FLAG_LAST));
 }
 
 /* R14 */
@@ -365,10 +394,11 @@ static uint32_t noise(uint32_t n) /* xorshift64, Marsaglia 2003 */
 static struct dsm_msg noisy_message(uint8_t from)
 {
 	static const uint64_t pages[] = {P0, P0 + 1, P0 + 2, P1, LOCAL, PAGES};
-	struct dsm_msg m = rack_message((int)noise(18), noise(4) ? from : (uint8_t)noise(5),
-					pages[noise(6) ? noise(4) : noise(6)]);
+	struct dsm_msg m =
+		rack_message((int)noise(PAGE_TYPE_LAST + 2), noise(4) ? from : (uint8_t)noise(5),
+			     pages[noise(6) ? noise(4) : noise(6)]);
 
-	m.flags = (uint8_t)noise(16);
+	m.flags = (uint8_t)noise(32);
 	m.acks = noise(4) ? 0 : (uint8_t)noise(5);
 	m.version = noise(4);
 	m.txn = noise(6);
@@ -413,6 +443,7 @@ int main(void)
 		UNIT_CASE(second_forward_while_one_is_held_back),
 		UNIT_CASE(more_forwards_than_transactions),
 		UNIT_CASE(grants_nobody_asked_for),
+		UNIT_CASE(last_grants_nobody_honest_sends),
 		UNIT_CASE(acks_nobody_waits_for),
 		UNIT_CASE(put_acks_nobody_waits_for),
 		UNIT_CASE(refused_without_end),

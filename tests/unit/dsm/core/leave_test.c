@@ -173,6 +173,7 @@ static void answer_waits_for_handover(void)
 	for (uint64_t p = 0; p < USED; p++)
 		rack_write(r, 2, p, p);
 	rack_move(r, 0, 0, 1);
+	rack_fence(r, 0, 2);
 	CU_ASSERT_TRUE(dsm_core_moving(r->core[0]));
 	rack_leave(r, 1);
 	rack_deliver(r, 1, 0, PAGE_LEAVE);
@@ -291,6 +292,7 @@ static void invalidate_after_bye(void)
 	rack_write(r, 3, P0, 1);
 	rack_read(r, 1, P0);
 	rack_move(r, 0, P0, 2);
+	rack_fence(r, 0, 3);
 	rack_evict(r, 1, P0); /* DROP goes to 0, which is home no longer */
 	rack_settle(r);
 	CU_ASSERT_TRUE(rack_dir(r, P0).sharers & dsm_bit(1));
@@ -396,6 +398,7 @@ static void hostile(void)
 	CU_ASSERT_EQUAL(r->culprit[0].v, 1);
 	rack_delete(r);
 	begin(); /* leaves with a transaction under way */
+	rack_write(r, 3, P0, 1);
 	rack_fault(r, 1, P0, true);
 	rack_deliver(r, 1, 0, PAGE_GET_X);
 	rack_inject(r, 1, 0, about(PAGE_LEAVE, 0));

@@ -160,6 +160,32 @@ static void a_queue_of_64(void)
 	rack_delete(r);
 }
 
+/* All read what home wrote, and one more writes: home serves the whole queue, its own holder's part
+ * too, in the step in which it has the page. */
+static void a_queue_that_home_serves_alone(void)
+{
+	struct rack *r = rack_new(ALL, PAGES, 0);
+
+	rack_write(r, 1, 3, 7);
+	rack_fault(r, 0, 3, true); /* begins first: FETCH_X is under way to 1 */
+	for (uint8_t m = 1; m < ALL; m++) {
+		rack_fault(r, m, 3, m == ALL - 1);
+		if (m > 1)
+			rack_deliver(r, m, 0, m == ALL - 1 ? PAGE_GET_X : PAGE_GET_S);
+	}
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	rack_fault(r, 1, 3, false);
+	CU_ASSERT_EQUAL(rack_dir(r, 3).queued, ALL - 2);
+	rack_deliver(r, 1, 0, PAGE_GRANT);
+	/* MAP, WAKE, PROTECT; READ_OUT and a GRANT each; and, with an INVALIDATE each, UNMAP. */
+	CU_ASSERT_EQUAL(r->fx.n, 3 + 2 * (ALL - 2) + (ALL - 3) + 1);
+	CU_ASSERT_EQUAL(rack_dir(r, 3).queued, 0);
+	rack_settle(r);
+	ASSERT_STATE(r, ALL - 1, 3, DSM_O);
+	CU_ASSERT_EQUAL(r->page[1][3].value, 7);
+	rack_delete(r);
+}
+
 /* Every member has all its transactions open at one home: the queue's pool is exactly large enough.
  */
 static void all_transactions_at_one_home(void)
@@ -344,6 +370,7 @@ int main(void)
 		UNIT_CASE(smallest_space),
 		UNIT_CASE(a_writer_among_64),
 		UNIT_CASE(a_queue_of_64),
+		UNIT_CASE(a_queue_that_home_serves_alone),
 		UNIT_CASE(all_transactions_at_one_home),
 		UNIT_CASE(large_work_is_cut_into_steps),
 		UNIT_CASE(many_acquires_are_cut_into_steps),

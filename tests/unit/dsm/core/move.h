@@ -7,11 +7,13 @@
 
 enum { P0 = 3, Q0 = 4, P1 = DSM_CHUNK_PAGES + 3, PAGES = 4 * DSM_CHUNK_PAGES };
 
-/* Four members; 1 owns P0 (value 9), 2 reads it. */
+/* Four members; 1 owns P0 (value 9, version 2), 2 reads it. It is 3 that home granted to by itself:
+ * before it moves elsewhere it asks 3 (R32). */
 static inline struct rack *move_rack(void)
 {
 	struct rack *r = rack_new(4, PAGES, 0);
 
+	rack_write(r, 3, P0, 8);
 	rack_write(r, 1, P0, 9);
 	rack_read(r, 2, P0);
 	return r;

@@ -27,6 +27,15 @@ static void handed(uint8_t from, uint8_t to)
 	rack_deliver(r, from, to, PAGE_HANDED);
 }
 
+/* The same where the old home granted to a third member by itself. */
+static void asked_and_handed(uint8_t from, uint8_t granted, uint8_t to)
+{
+	rack_move(r, from, P0, to);
+	rack_fence(r, from, granted);
+	rack_deliver(r, from, to, PAGE_HAND);
+	rack_deliver(r, from, to, PAGE_HANDED);
+}
+
 /* The request comes to member 0, which is home no more. */
 static void redirected(uint8_t member, int request)
 {
@@ -85,6 +94,8 @@ static void queue_goes_along(void)
 	rack_deliver(r, 2, 3, PAGE_ACK);
 	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 0);
 	rack_deliver(r, 3, 0, PAGE_UNBLOCK);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 0);
+	rack_fence(r, 0, 3);
 	CU_ASSERT_EQUAL(rack_home(r, P0).v, 255);
 	CU_ASSERT_EQUAL(rack_deliver(r, 0, 1, PAGE_HAND).member.v, 3);
 	CU_ASSERT_EQUAL(rack_deliver(r, 0, 1, PAGE_GET_X).requester.v, 0);
@@ -186,20 +197,24 @@ static void request_while_entries_are_under_way(void)
  * them is forgotten when the line was empty in between. */
 static void chunks_stand_in_line(void)
 {
-	enum { CHUNKS = 4, STRIDE = 2 * DSM_CHUNK_PAGES };
+	enum { CHUNKS = 4, STRIDE = 3 * DSM_CHUNK_PAGES };
 
-	r = rack_new(2, CHUNKS * STRIDE, 0);
+	r = rack_new(3, CHUNKS * STRIDE, 0);
 	for (uint8_t round = 0; round < 2; round++) {
 		uint8_t from = round, to = 1 - round;
 
+		rack_write(r, 2, P0 + round, 1);
 		rack_fault(r, to, P0 + round, true); /* under way: nothing can move yet */
 		rack_deliver(r, to, from, PAGE_GET_X);
 		for (uint64_t i = 0; i < CHUNKS; i++)
 			rack_move(r, from, i * STRIDE, to);
 		CU_ASSERT_EQUAL(r->deadline[from], UINT64_MAX); /* nothing to be done yet */
-		rack_deliver(r, from, to, PAGE_GRANT);
-		CU_ASSERT_EQUAL(rack_count(r, from, to), 0);
+		rack_deliver(r, from, 2, PAGE_FETCH_X);
+		rack_deliver(r, 2, to, PAGE_GRANT);
 		rack_deliver(r, to, from, PAGE_UNBLOCK);
+		CU_ASSERT_EQUAL(r->deadline[from], UINT64_MAX); /* nor before 2 has answered */
+		CU_ASSERT_EQUAL(rack_count(r, from, to), 0);
+		rack_fence(r, from, 2);
 		for (unsigned entries = 0; entries <= round; entries++)
 			rack_deliver(r, from, to, PAGE_HAND);
 		for (uint64_t i = 0; i < CHUNKS; i++) {
@@ -214,9 +229,10 @@ static void chunks_stand_in_line(void)
  * at home in the end. */
 static void chunks_are_opened_in_line(void)
 {
-	enum { MEMBERS = 8, FIRST = 0, SECOND = MEMBERS * DSM_CHUNK_PAGES, ASKING = 5 };
+	enum { MEMBERS = 9, FIRST = 0, SECOND = MEMBERS * DSM_CHUNK_PAGES, ASKING = 5 };
 
 	r = rack_new(MEMBERS, SECOND + DSM_CHUNK_PAGES, 0);
+	rack_write(r, 8, FIRST, 1);
 	rack_fault(r, 7, FIRST, true);
 	rack_deliver(r, 7, 0, PAGE_GET_X);
 	rack_move(r, 0, FIRST, 1);
@@ -227,8 +243,10 @@ static void chunks_are_opened_in_line(void)
 			rack_deliver(r, m, 0, PAGE_GET_X);
 		}
 	}
-	rack_deliver(r, 0, 7, PAGE_GRANT);
+	rack_deliver(r, 0, 8, PAGE_FETCH_X);
+	rack_deliver(r, 8, 7, PAGE_GRANT);
 	rack_deliver(r, 7, 0, PAGE_UNBLOCK);
+	rack_fence(r, 0, 8);
 	rack_tick(r, 0); /* what is left to hand over */
 	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 1 + ASKING * DSM_TXN_MAX + 2);
 	rack_deliver(r, 0, 1, PAGE_HAND);
@@ -251,17 +269,20 @@ static void chunks_are_opened_in_line(void)
 /* A step looks at 512 pages at most, of however many chunks; a TIMER goes on. */
 static void a_step_walks_a_bounded_way(void)
 {
-	enum { LAST = DSM_CHUNK_PAGES - 1, NEXT = 2 * DSM_CHUNK_PAGES };
+	enum { LAST = DSM_CHUNK_PAGES - 1, NEXT = 3 * DSM_CHUNK_PAGES };
 
-	r = rack_new(2, 2 * NEXT, 0);
+	r = rack_new(3, 2 * NEXT, 0);
 	rack_write(r, 1, LAST, 1);
 	rack_write(r, 1, NEXT + LAST, 2);
+	rack_write(r, 2, LAST - 1, 3);
 	rack_fault(r, 1, LAST - 1, true);
 	rack_deliver(r, 1, 0, PAGE_GET_X);
 	rack_move(r, 0, LAST, 1);
 	rack_move(r, 0, NEXT, 1);
-	rack_deliver(r, 0, 1, PAGE_GRANT);
+	rack_deliver(r, 0, 2, PAGE_FETCH_X);
+	rack_deliver(r, 2, 1, PAGE_GRANT);
 	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
+	rack_fence(r, 0, 2);
 	CU_ASSERT_EQUAL(r->core[0]->handover.at, 1);
 	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 3);
 	rack_tick(r, 0);
@@ -416,9 +437,8 @@ static void late_drop(void)
 	rack_fault(r, 2, P0, false);
 	rack_deliver(r, 2, 3, PAGE_GET_S);
 	rack_deliver(r, 3, 2, PAGE_GRANT);
-	rack_deliver(r, 2, 3, PAGE_UNBLOCK);
 	ASSERT_STATE(r, 2, P0, DSM_S);
-	handed(3, 0);
+	asked_and_handed(3, 2, 0);
 	rack_deliver(r, 2, 0, PAGE_DROP);
 	CU_ASSERT_EQUAL(rack_dir(r, P0).sharers, dsm_bit(2));
 	CU_ASSERT_EQUAL(rack_stats(r, 0).stale_version, 1);
@@ -488,7 +508,9 @@ static void put_crossing_a_move_and_others(void)
 /* C12: home moves to the evictor, whose PUT is still under way. */
 static void put_by_the_new_home(void)
 {
-	put_is_under_way_to_an_old_home(1);
+	begin();
+	rack_evict(r, 1, P0);
+	asked_and_handed(0, 3, 1);
 	rack_fault(r, 3, P0, false);
 	redirected(3, PAGE_GET_S);
 	rack_deliver(r, 3, 1, PAGE_GET_S);
@@ -505,7 +527,7 @@ static void put_to_a_home_that_asks(void)
 	r = rack_new(4, PAGES, 0);
 	rack_write(r, 1, P0, 9);
 	rack_fault(r, 3, P0, true);
-	handed(0, 3);
+	asked_and_handed(0, 1, 3);
 	rack_fault(r, 2, Q0, false);
 	redirected(2, PAGE_GET_S);
 	rack_fault(r, 1, Q0, false); /* 1 learns of 3 */

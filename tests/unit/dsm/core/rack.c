@@ -349,6 +349,12 @@ struct dsm_msg rack_deliver(struct rack *r, uint8_t from, uint8_t to, int type)
 	return msg;
 }
 
+void rack_fence(struct rack *r, uint8_t home, uint8_t granted)
+{
+	rack_deliver(r, home, granted, PAGE_FENCE);
+	rack_deliver(r, granted, home, PAGE_FENCE_ACK);
+}
+
 static bool deliver_round(struct rack *r)
 {
 	bool any = false;

@@ -79,6 +79,8 @@ int rack_next(const struct rack *r, uint8_t from, uint8_t to);
 unsigned rack_count(const struct rack *r, uint8_t from, uint8_t to);
 /* Delivers the next letter of the pair; asserts that it is of this type. Returns it. */
 struct dsm_msg rack_deliver(struct rack *r, uint8_t from, uint8_t to, int type);
+/* FENCE of a home whose chunk is to move to one it granted to, and the answer. */
+void rack_fence(struct rack *r, uint8_t home, uint8_t granted);
 /* Delivers everything, pair by pair, until nothing is under way and no timer is armed. */
 void rack_settle(struct rack *r);
 

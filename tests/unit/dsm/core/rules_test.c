@@ -40,13 +40,11 @@ static void first_reader_gets_zeros_alone(void)
 	begin(3);
 	rack_fault(r, 1, P0, false);
 	rack_deliver(r, 1, 0, PAGE_GET_S);
-	m = rack_deliver(r, 0, 1, PAGE_GRANT);
-	CU_ASSERT_EQUAL(m.flags, PAGE_FLAG_ZERO | PAGE_FLAG_OWNER);
-	CU_ASSERT_TRUE(EFFECTS_ARE(DSM_FX_MAP, DSM_FX_SEND, DSM_FX_WAKE));
-	ASSERT_STATE(r, 1, P0, DSM_E);
-	CU_ASSERT_TRUE(rack_dir(r, P0).busy);
-	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
 	CU_ASSERT_FALSE(rack_dir(r, P0).busy);
+	m = rack_deliver(r, 0, 1, PAGE_GRANT);
+	CU_ASSERT_EQUAL(m.flags, PAGE_FLAG_ZERO | PAGE_FLAG_OWNER | PAGE_FLAG_LAST);
+	CU_ASSERT_TRUE(EFFECTS_ARE(DSM_FX_MAP, DSM_FX_WAKE));
+	ASSERT_STATE(r, 1, P0, DSM_E);
 	CU_ASSERT_EQUAL(rack_dir(r, P0).owner.v, 1);
 	CU_ASSERT_EQUAL(rack_stats(r, 1).read_remote, 1);
 	end();
@@ -59,7 +57,8 @@ static void first_writer_gets_zeros_to_write(void)
 	rack_fault(r, 2, P0, true);
 	rack_deliver(r, 2, 0, PAGE_GET_X);
 	CU_ASSERT_EQUAL(rack_deliver(r, 0, 2, PAGE_GRANT).flags,
-			PAGE_FLAG_ZERO | PAGE_FLAG_OWNER | PAGE_FLAG_WRITE);
+			PAGE_FLAG_ZERO | PAGE_FLAG_OWNER | PAGE_FLAG_WRITE | PAGE_FLAG_LAST);
+	CU_ASSERT_TRUE(EFFECTS_ARE(DSM_FX_MAP, DSM_FX_WAKE));
 	ASSERT_STATE(r, 2, P0, DSM_M);
 	CU_ASSERT_TRUE(r->page[2][P0].writable);
 	end();
@@ -106,6 +105,9 @@ static void read_does_not_move_ownership(void)
 	CU_ASSERT_EQUAL(rack_deliver(r, 1, 2, PAGE_GRANT).flags, PAGE_FLAG_DATA);
 	ASSERT_STATE(r, 2, P0, DSM_S);
 	CU_ASSERT_EQUAL(r->page[2][P0].value, 77);
+	CU_ASSERT_TRUE(rack_dir(r, P0).busy); /* home did not see that it was granted */
+	rack_deliver(r, 2, 0, PAGE_UNBLOCK);
+	CU_ASSERT_FALSE(rack_dir(r, P0).busy);
 	rack_settle(r);
 	CU_ASSERT_EQUAL(rack_dir(r, P0).owner.v, 1);
 	CU_ASSERT_EQUAL(rack_dir(r, P0).sharers, dsm_bit(2));
@@ -237,7 +239,8 @@ static void owner_upgrades_against_its_sharers(void)
 /* R9, R10 */
 static void home_queues_what_collides_in_order(void)
 {
-	begin(4);
+	begin(5);
+	rack_write(r, 4, P0, 9);
 	rack_fault(r, 1, P0, true);
 	rack_fault(r, 3, P0, true);
 	rack_fault(r, 2, P0, true);
@@ -246,7 +249,8 @@ static void home_queues_what_collides_in_order(void)
 	rack_deliver(r, 2, 0, PAGE_GET_X);
 	CU_ASSERT_EQUAL(rack_dir(r, P0).queued, 2);
 	CU_ASSERT_EQUAL(rack_stats(r, 0).queued, 2);
-	rack_deliver(r, 0, 1, PAGE_GRANT);
+	rack_deliver(r, 0, 4, PAGE_FETCH_X);
+	rack_deliver(r, 4, 1, PAGE_GRANT);
 	CU_ASSERT_EQUAL(rack_next(r, 0, 1), 0); /* nobody chases the grant before UNBLOCK */
 	rack_poke(r, 1, P0, 1);
 	rack_deliver(r, 1, 0, PAGE_UNBLOCK);
