@@ -277,6 +277,29 @@ static void call_and_stay_away(const char *address)
 		ERR_UNREACHABLE); /* closed without a word */
 }
 
+/* It knows the key, and says that it is a member that nobody expects. */
+static void come_uninvited(const char *address)
+{
+	struct transport_config config = caller_config();
+	const char *peers[NUMBERS] = {address};
+	uint64_t end = clock_ms() + LEAVE_MS;
+	struct transport_event ev = {.type = TRANSPORT_NONE};
+	struct transport *t;
+
+	config.self.v = 5;
+	config.members = NUMBERS;
+	config.present = dsm_bit(0) | dsm_bit(5);
+	config.pages = LOAD_PAGES;
+	config.listen = "127.0.0.1:0";
+	config.silence_ms = 20000;
+	CU_ASSERT_EQUAL_FATAL(transport_tcp.open(&config, &t, NULL), ERR_OK);
+	if (!transport_tcp.connect(t, peers, LEAVE_MS, -1, NULL)) /* it has said its last word */
+		while (ev.type == TRANSPORT_NONE && clock_ms() < end)
+			transport_tcp.poll(t, &ev);
+	CU_ASSERT_EQUAL(ev.type, TRANSPORT_LOST);
+	transport_tcp.close(t);
+}
+
 static void strangers_harm_nobody(void)
 {
 	struct rack *rack = rack_start(2, &space, work);
@@ -286,6 +309,7 @@ static void strangers_harm_nobody(void)
 	await_work(rack, 0);
 	await_work(rack, 1);
 	send_garbage(rack->address[0]);
+	come_uninvited(rack->address[0]);
 	call_and_stay_away(rack->address[1]);
 	send_garbage(rack->address[1]);
 	rack_add(rack, 2, 0, &space, work);
