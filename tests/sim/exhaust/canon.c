@@ -201,7 +201,7 @@ static struct dsm_chunk end_chunk(const struct dsm_chunk *c, unsigned m)
  * nobody else is home (I7). */
 static void end_member(const struct exhaust *x, struct exhaust_member *m, unsigned self)
 {
-	struct dsm_chunk chunk[EXHAUST_PAGES_MAX];
+	struct dsm_chunk chunk[EXHAUST_PAGES_MAX] = {0};
 	struct frame frame[EXHAUST_PAGES_MAX] = {0};
 	const bool dead = m->dead, ended = m->ended;
 	const uint8_t change = m->change;
