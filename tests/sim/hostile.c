@@ -101,7 +101,9 @@ static void change(struct hostile *h)
 						      : (uint8_t)rng_pick(h->r, members, 0xff);
 		break;
 	case 10:
-		h->m.sharers ^= (dsm_set)1 << rng_below(h->r, members + 1u);
+		h->m.sharers ^= (dsm_set)1
+				<< rng_below(h->r, members < DSM_MEMBERS_MAX ? members + 1u
+									     : DSM_MEMBERS_MAX);
 		break;
 	case 11:
 		h->from = any_member(h).v;
