@@ -6,7 +6,7 @@
 # A file that has not changed since it last passed, nor any header, is not read again.
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-build=$1 nodes=${2:-30000}
+build=$1 nodes=${2:-10000}
 command -v clang-tidy >/dev/null || { echo "SKIP: clang-tidy is not installed"; exit 77; }
 [ -e "$build/compile_commands.json" ] || { echo "no compile_commands.json in $build"; exit 1; }
 passed=$build/tidy
