@@ -174,15 +174,17 @@ static void member_message(struct shard *s, const struct transport_event *ev)
 
 static void message(struct shard *s, const struct transport_event *ev)
 {
+	uint64_t now = clock_ns();
+
+	s->dense = now - s->heard < SPIN_NS;
+	s->heard = now;
 	if (link_message(s, ev))
 		return;
 	s->event = (struct dsm_event){
 		.type = DSM_EV_MSG,
-		.now = clock_ns(),
+		.now = now,
 		.msg = {.from = ev->from, .msg = ev->msg},
 	};
-	s->dense = s->event.now - s->heard < SPIN_NS;
-	s->heard = s->event.now;
 	s->data = ev->data;
 	s->data_bytes = ev->bytes;
 	shard_step(s);
