@@ -48,29 +48,31 @@ void rack_leave(struct rack_member *m)
 	m->dsm = NULL;
 }
 
+/* Of who is called back; a newcomer may still be learning its number. */
+static struct rack_seen *seen_by(struct rack_member *m)
+{
+	return &m->rack->member[atomic_load(&m->self)];
+}
+
 static void on_lost(void *context, struct member_id member, const struct err *why)
 {
-	struct rack_member *m = context;
+	struct rack_seen *seen = seen_by(context);
 
-	atomic_store(&m->rack->member[m->self].culprit, member.v);
-	atomic_store(&m->rack->member[m->self].code, why->code);
-	atomic_fetch_add(&m->rack->member[m->self].lost, 1);
+	atomic_store(&seen->culprit, member.v);
+	atomic_store(&seen->code, why->code);
+	atomic_fetch_add(&seen->lost, 1);
 }
 
 static void on_left(void *context, struct member_id member)
 {
-	struct rack_member *m = context;
-
 	(void)member;
-	atomic_fetch_add(&m->rack->member[m->self].left, 1);
+	atomic_fetch_add(&seen_by(context)->left, 1);
 }
 
 static void on_joined(void *context, struct member_id member)
 {
-	struct rack_member *m = context;
-
 	(void)member;
-	atomic_fetch_add(&m->rack->member[m->self].came, 1);
+	atomic_fetch_add(&seen_by(context)->came, 1);
 }
 
 static void describe_space(struct rack_member *m, struct dsm_config *out)

@@ -35,7 +35,7 @@ struct rack {
 	atomic_uint step; /* the parent's word to the members */
 	char address[RACK_MEMBERS_MAX][TRANSPORT_ADDRESS_MAX];
 	pid_t pid[RACK_MEMBERS_MAX]; /* founders, then newcomers as they were started */
-	struct {
+	struct rack_seen {
 		atomic_uint lost, left, came; /* callbacks */
 		atomic_uint culprit;
 		atomic_int code;
