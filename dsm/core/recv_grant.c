@@ -93,6 +93,15 @@ static bool answer_good(const struct dsm_holder *h, const struct dsm_txn *t,
 	return t->type == PAGE_UPGRADE && what == 0 && !h->deferred;
 }
 
+/* R34: home comes from the sender to us. Another member told us so before its last grants, and what
+ * it hands over, are here. */
+static bool from_giver(const struct dsm_core *core, const struct dsm_msg *m)
+{
+	const struct dsm_chunk *c = dsm_chunk(core, (uint32_t)m->page.v);
+
+	return (m->flags & PAGE_FLAG_LAST) && c->state == CHUNK_COMING && m->map + 1 == c->version;
+}
+
 bool dsm_recv_grant(struct dsm_core *core, struct member_id from, const struct dsm_msg *m)
 {
 	uint32_t page = (uint32_t)m->page.v;
@@ -104,7 +113,7 @@ bool dsm_recv_grant(struct dsm_core *core, struct member_id from, const struct d
 		return false;
 	if ((member_eq(from, m->member) && !m->acks) != !!(m->flags & PAGE_FLAG_LAST))
 		return false; /* R10 */
-	if (!dsm_map_confirm(core, page, m->member, m->map))
+	if (!from_giver(core, m) && !dsm_map_confirm(core, page, m->member, m->map))
 		return false;
 	if (!DSM_BUG(unblock_where_asked))
 		t->home = m->member; /* R32: our request may have been handed on */

@@ -137,12 +137,12 @@ static void count_grant(struct world *w, unsigned m, uint16_t page, const struct
 	c->upgrades[remote] += fx->type == DSM_FX_UNPROTECT;
 }
 
-/* Home may be on its way here. */
-static void drop_to_self(struct world *w, unsigned m, struct gpage page)
+/* Home may be on its way here; or it was here, and went later in the same step. */
+static void drop_to_self(struct world *w, unsigned m)
 {
 	struct counts *c = &w->members[m].counts;
 	c->evicted++;
-	c->stale_version += !dsm_home_is_here(w->members[m].core, (uint32_t)page.v);
+	c->stale_version += !w->members[m].cause.at_home;
 }
 
 /* Why it goes, the next effect tells. */
@@ -161,7 +161,7 @@ static void count_unmap(struct world *w, unsigned m, uint16_t page, const struct
 	if (is_send(next, PAGE_PUT, fx->page) || is_send(next, PAGE_DROP, fx->page))
 		mb->counts.evicted++;
 	else if (!discarded) /* a copy of home's own: the DROP is not sent */
-		drop_to_self(w, m, fx->page);
+		drop_to_self(w, m);
 }
 
 /* Home's own grant, or the page of a holder? Zeros for a writer look the same. */

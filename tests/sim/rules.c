@@ -224,7 +224,9 @@ static bool answers(const struct scene *s)
 static bool grant_good(const struct scene *s)
 {
 	const bool last = is_from(s, s->m->member) && !s->m->acks; /* R10 */
-	return is_open(s) && s->txn->state == TXN_ASKED && answers(s) && names_home(s) &&
+	const bool giver = last && s->chunk->state == CHUNK_COMING &&
+			   s->m->map + 1 == s->chunk->version; /* R34 */
+	return is_open(s) && s->txn->state == TXN_ASKED && answers(s) && (giver || names_home(s)) &&
 	       last == !!(s->m->flags & PAGE_FLAG_LAST);
 }
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "dsm/core/internal.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/legal.h"
 #include "tests/sim/say.h"
@@ -265,6 +266,8 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 	case DSM_EV_EVICT:
 		if (event->evict.discard && is_sole_copy(mb, event->evict.page))
 			mb->cause.discard = world_page(w, event->evict.page);
+		mb->cause.at_home = world_page(w, event->evict.page) != WORLD_NO_PAGE &&
+				    dsm_home_is_here(mb->core, (uint32_t)event->evict.page.v);
 		note_page(w, mb, event->evict.page);
 		break;
 	case DSM_EV_MOVE:

@@ -54,6 +54,7 @@ struct cause {
 	uint64_t now;	   /* when the core was asked; effects may come later */
 	uint16_t page;	   /* of a message */
 	uint16_t discard;  /* page whose content may end with it */
+	bool at_home;	   /* an eviction, where home of the page was */
 	bool has_data;	   /* it carried page data ... */
 	uint64_t data;	   /* ... with this content */
 };

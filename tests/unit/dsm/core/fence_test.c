@@ -265,6 +265,34 @@ static void nobody_else_is_asked(void)
 	end();
 }
 
+/* R34: 1 granted to 3, and gives home to 3, which hears of it from 0 before the grant is there. */
+static void the_new_home_is_told_by_another(void)
+{
+	begin(4);
+	rack_move(r, 0, P0, 1);
+	rack_deliver(r, 0, 1, PAGE_HANDED);
+	rack_fault(r, 3, P0, true);
+	rack_fault(r, 3, P0 + 1, true); /* 0 gets this one late */
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 3, PAGE_REDIRECT);
+	rack_deliver(r, 3, 1, PAGE_GET_X);
+	rack_move(r, 1, P0, 3);
+	rack_fault(r, 0, P0 + 2, true);
+	rack_deliver(r, 0, 1, PAGE_GET_X);
+	rack_deliver(r, 1, 0, PAGE_REDIRECT);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 3, PAGE_GET_X);
+	CU_ASSERT_EQUAL(rack_deliver(r, 0, 3, PAGE_REDIRECT).map, 2);
+	rack_deliver(r, 1, 3, PAGE_GRANT);
+	CU_ASSERT_FALSE(dsm_core_ended(r->core[3]));
+	ASSERT_STATE(r, 3, P0, DSM_M);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 3);
+	ASSERT_STATE(r, 3, P0 + 1, DSM_M);
+	ASSERT_STATE(r, 0, P0 + 2, DSM_M);
+	end();
+}
+
 /* Home goes on granting pages of other chunks meanwhile: the next move asks again. */
 static void grants_meanwhile_count_for_the_next_move(void)
 {
@@ -466,6 +494,7 @@ int main(void)
 		UNIT_CASE(the_grant_is_there_before_home_moves),
 		UNIT_CASE(all_it_granted_to_are_asked),
 		UNIT_CASE(nobody_else_is_asked),
+		UNIT_CASE(the_new_home_is_told_by_another),
 		UNIT_CASE(grants_meanwhile_count_for_the_next_move),
 		UNIT_CASE(order_void_while_fencing),
 		UNIT_CASE(fence_crossing_bye),
