@@ -5,22 +5,32 @@
  * table.
  *
  * Contract:
- *  T1  Messages between two members arrive once and in the order they were sent, or the channel is
- * lost. T2  send never blocks: what the peer does not take at once waits in memory. The protocol
- * bounds it (K transactions a member); a queue above config.backlog_bytes loses the channel
- * (ERR_TOOBIG) instead of growing. T3  A channel that fails, is closed by the peer, breaks the
- * framing or stays silent for config.silence_ms yields one TRANSPORT_LOST for that member and is
- * never used again. T4  A PING is sent when nothing else was sent to a member for silence_ms / 6;
- * pings are not handed up. T5  Before the first message the hello (proto/hello.h) has succeeded;
- * nobody else's bytes reach the core. A failed hello on a connection from outside is closed and
- * counted, and the listener goes on. T6  Page data of an event stays valid until the next poll or
- * look. T7 A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST,
- * when all that was sent before has arrived and the other side has ended it too, or is lost.
+ *  T1  Messages between two members arrive once and in the order they were sent, or the channel
+ *	is lost.
+ *
+ *  T2  send never blocks: what the peer does not take at once waits in memory. The protocol bounds
+ *	it (K transactions a member); a queue above config.backlog_bytes loses the channel
+ *	(ERR_TOOBIG) instead of growing.
+ *
+ *  T3  A channel that fails, is closed by the peer, breaks the framing or stays silent for
+ *	config.silence_ms yields one TRANSPORT_LOST for that member and is never used again.
+ *
+ *  T4  A PING is sent when nothing else was sent to a member for silence_ms / 6; pings are not
+ *	handed up.
+ *
+ *  T5  Before the first message the hello (proto/hello.h) has succeeded; nobody else's bytes reach
+ *	the core. A failed hello on a connection from outside is closed and counted, and the
+ *	listener goes on.
+ *
+ *  T6  Page data of an event stays valid until the next poll or look.
+ *
+ *  T7  A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST, when
+ *	all that was sent before has arrived and the other side has ended it too, or is lost.
  *
  *  T8  One that is open listens for good. A member that is expected (expect) may connect then: UP,
- * then its messages. Who has no number but knows the key may call (ask): one CALLER, and its
- * connection waits, for a bounded time, for the one answer there is. Both after a hello, as T5
- * says.
+ *	then its messages. Who has no number but knows the key may call (ask): one CALLER, and its
+ *	connection waits, for a bounded time, for the one answer there is. Both after a hello, as T5
+ *	says.
  *
  * Threads: one thread at a time; open, address and connect may run on another one before the
  * shard's thread starts.

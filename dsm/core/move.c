@@ -192,8 +192,8 @@ static bool stands_still(const struct dsm_chunk *c)
 	return !c->busy || DSM_BUG(move_without_waiting);
 }
 
-/* The new home need not be asked: HAND comes after the grants. Who said BYE has all it asked for.
- */
+/* The new home need not be asked: HAND comes after the grants, and R34 knows that others may tell
+ * it of the move before. Who said BYE has all it asked for. */
 static void begin_fence(struct dsm_core *core, uint32_t chunk)
 {
 	dsm_set ask = core->unfenced & core->present & ~dsm_bit(chunk_at(core, chunk)->to) &
