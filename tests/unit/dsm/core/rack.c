@@ -455,3 +455,21 @@ void rack_set_version(struct rack *r, uint64_t page, uint32_t version)
 	for (uint8_t m = 0; m < r->members; m++)
 		dsm_holder(r->core[m], (uint32_t)page)->version = version;
 }
+
+void rack_ends(struct rack *r, uint8_t from, uint8_t to, struct dsm_msg msg)
+{
+	rack_inject(r, from, to, msg);
+	CU_ASSERT_EQUAL(r->lost[to], 1);
+	CU_ASSERT_EQUAL(r->culprit[to].v, from);
+	CU_ASSERT_EQUAL(r->reason[to], ERR_PROTOCOL);
+	rack_delete(r);
+}
+
+void rack_left(struct rack *r, uint8_t member)
+{
+	rack_leave(r, member);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(r->left[member], 1);
+	for (uint64_t p = 0; p < r->pages; p++)
+		CU_ASSERT_FALSE(r->page[member][p].present);
+}

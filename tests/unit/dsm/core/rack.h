@@ -71,7 +71,11 @@ void rack_begin(struct rack *r, uint8_t newcomer, uint8_t teller);
 void rack_join(struct rack *r, uint8_t newcomer);
 void rack_lose(struct rack *r, uint8_t member, uint8_t lost);
 void rack_inject(struct rack *r, uint8_t from, uint8_t to,
-		 struct dsm_msg msg);	     /* arrives at once */
+		 struct dsm_msg msg); /* arrives at once */
+/* The same, and it ends the space there, with the sender as the culprit; the rack is deleted. */
+void rack_ends(struct rack *r, uint8_t from, uint8_t to, struct dsm_msg msg);
+/* The member leaves, undisturbed, and keeps nothing. */
+void rack_left(struct rack *r, uint8_t member);
 void rack_tick(struct rack *r, uint64_t us); /* time passes; TIMERs that are due come */
 
 /* Type of the next letter of the pair, 0: none. */
