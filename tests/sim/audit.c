@@ -290,6 +290,53 @@ void audit_moved(struct world *w, unsigned m, const struct dsm_event *event)
 			   "m%u does not move a home to m%u", m, event->move.to.v);
 }
 
+/* A set that is whole, or whose first pages are here, keeps them until its window is over. */
+static bool is_collected(const struct dsm_core *core, uint64_t now, uint32_t page)
+{
+	for (unsigned i = 0; i < DSM_ACQUIRES_MAX + core->threads; i++) {
+		const struct dsm_collection *c = &core->collection[i];
+		for (unsigned p = 0; p < c->prefix && c->until > now; p++)
+			if (c->page[p] == page && c->state != COLLECTION_IDLE)
+				return true;
+	}
+	return false;
+}
+
+/* Whoever is home keeps what it owns, unless nobody wants the content; and while home waits for the
+ * end of a transaction, or is only about to be home, it forgets nothing. */
+bool audit_evicts(const struct world *w, unsigned m, const struct dsm_event *event)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const uint32_t page = (uint32_t)event->evict.page.v;
+	const struct dsm_holder *h = &core->holders[page];
+	if (core->ended || core->leave.state != LEAVE_NOT || h->txn || h->backlog || h->deferred ||
+	    is_collected(core, w->now, page))
+		return false;
+	if (h->state == DSM_S)
+		return true;
+	if (h->state == DSM_I)
+		return false;
+	if (dsm_map_home(core, page).v != m) /* what is sent is kept until it has arrived */
+		return core->txn_free_count;
+	return dsm_home_is_here(core, page) && event->evict.discard && h->state != DSM_O &&
+	       !core->homes[page].requester;
+}
+
+uint64_t audit_given_back(const struct world *w, unsigned m)
+{
+	struct dsm_core_stats s;
+	dsm_core_stats(w->members[m].core, &s);
+	return s.evicted + s.discarded;
+}
+
+void audit_evicted(struct world *w, unsigned m, uint16_t page, bool evicts, uint64_t before)
+{
+	if ((audit_given_back(w, m) != before) != evicts)
+		world_fail(w, "I16", page, "m%u %s", m,
+			   evicts ? "keeps a page it was asked to give back"
+				  : "gives a page back that it has to keep");
+}
+
 /* ---- at rest ---- */
 
 static void left_behind(struct world *w, unsigned m, const char *what, uint64_t n)

@@ -25,6 +25,10 @@ bool audit_refuses(const struct world *w, unsigned m, const struct dsm_event *ev
 /* R32: has it to heed this MOVE? And has it? */
 bool audit_moves(const struct world *w, unsigned m, const struct dsm_event *event);
 void audit_moved(struct world *w, unsigned m, const struct dsm_event *event);
+/* R20, R21, R43: has it to give back the page of this EVICT? And has it? */
+bool audit_evicts(const struct world *w, unsigned m, const struct dsm_event *event);
+uint64_t audit_given_back(const struct world *w, unsigned m);
+void audit_evicted(struct world *w, unsigned m, uint16_t page, bool evicts, uint64_t before);
 
 void audit_rest(struct world *w, unsigned m);
 

@@ -198,6 +198,8 @@ static void count_send(struct world *w, unsigned m, uint16_t page, const struct 
 		break;
 	case PAGE_PUT_ACK:
 		c->stale_version += (fx->msg.flags & PAGE_FLAG_OWNER) != 0;
+		if (!(fx->msg.flags & PAGE_FLAG_OWNER)) /* nobody fetches it there any more */
+			w->books[page].put &= ~member_bit(fx->to.v);
 		break;
 	case PAGE_HANDED:
 		c->moved_out++;

@@ -152,6 +152,7 @@ void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg
 				.data = data,
 				.arrival = draw_arrival(w, link, msg->type),
 				.loose = loosened(w, from, to, msg)};
+	link->farewell |= msg->type == PAGE_BYE;
 	if (link->cut || w->dead & member_bit(to)) {
 		account_loose(w, &letter, 1);
 		loss_stray(w, from, to, &letter);

@@ -28,6 +28,7 @@ struct link {
 	uint32_t n;
 	uint64_t last;	      /* arrival of the youngest letter */
 	bool cut;	      /* no letter goes in any more: after the last one comes LOST */
+	bool farewell;	      /* a BYE went in: after it nothing that matters does */
 	bool used;	      /* `sample` holds a letter */
 	struct letter sample; /* the youngest letter, to be replayed under another epoch */
 };

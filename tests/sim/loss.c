@@ -7,6 +7,24 @@
 #include "tests/sim/trouble.h"
 #include "tests/sim/world.h"
 
+/* One said good-bye to the other: who has all it waits for does not miss it any more. Who has not
+ * says so (step.c), and dooms the space then. */
+static bool parted(struct world *w, unsigned a, unsigned b)
+{
+	return links_at(&w->links, a, b)->farewell || links_at(&w->links, b, a)->farewell;
+}
+
+static bool missed(struct world *w, unsigned m)
+{
+	const dsm_set others = world_concerned(w) & ~member_bit(m);
+	if (!(others & ~w->leaving)) /* nothing of the space is left */
+		return true;
+	for (dsm_set set = others; set; set &= set - 1)
+		if (!parted(w, m, (unsigned)__builtin_ctzll(set)))
+			return true;
+	return false;
+}
+
 void loss_suspect(struct world *w, dsm_set members)
 {
 	w->suspects |= members;
@@ -25,13 +43,13 @@ void loss_die(struct world *w, unsigned m)
 	}
 	world_say(w, "%12" PRIu64 "          m%u dies", w->now, m);
 	w->figures->done[SIM_CRASH]++;
+	w->doomed |= concerns && missed(w, m);
 	memory_die(w, m);
 	mb->paused = false;
 	mb->n_blocked = 0;
 	w->paused &= ~member_bit(m);
 	w->dead |= member_bit(m);
 	w->suspects |= member_bit(m);
-	w->doomed |= concerns; /* else it depends on whether what it sent last arrives */
 	for (unsigned other = 0; other < w->options->members; other++) {
 		if (other == m)
 			continue;
@@ -49,7 +67,8 @@ void loss_cut(struct world *w, unsigned from, unsigned to)
 		return;
 	world_say(w, "%12" PRIu64 "          the link from m%u to m%u is cut", w->now, from, to);
 	w->figures->done[SIM_PARTITION]++;
-	loss_suspect(w, member_bit(from) | member_bit(to));
+	w->suspects |= member_bit(from) | member_bit(to);
+	w->doomed |= !parted(w, from, to);
 	link_cut(w, from, to);
 	clock_push(&w->clock, (struct clock_event){
 				      .time = w->now + rng_below(&w->rng, 2 * (uint32_t)w->silence),

@@ -42,7 +42,10 @@ static void evict(struct world *w, unsigned m, uint16_t page)
 					 .discard = rng_chance(&w->rng, w->tuning.discard)}};
 	if (ev.evict.discard && f->present)
 		w->figures->done[SIM_DISCARD]++;
+	const bool evicts = audit_evicts(w, m, &ev);
+	const uint64_t before = audit_given_back(w, m);
 	step_give(w, m, &ev, NULL);
+	audit_evicted(w, m, page, evicts, before);
 }
 
 void trouble_evict(struct world *w, unsigned m)

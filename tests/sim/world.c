@@ -14,6 +14,7 @@
 #include "tests/sim/audit.h"
 #include "tests/sim/change.h"
 #include "tests/sim/forge.h"
+#include "tests/sim/harmless.h"
 #include "tests/sim/hostile.h"
 #include "tests/sim/loss.h"
 #include "tests/sim/step.h"
@@ -121,6 +122,7 @@ static void run_letter(struct world *w, const struct clock_event *ev)
 			   page_type_name(letter.msg.type), ev->member);
 		return;
 	}
+	harmless_try(w, ev->member);
 	hostile_try(w, ev->other, ev->member, &letter);
 	if (!forge_letter(w, ev->other, ev->member, &letter))
 		step_letter(w, ev->other, ev->member, &letter);
