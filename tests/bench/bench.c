@@ -1,78 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The benches. Pages of a pair are pages that no pair before used, so that each is as cold as its
- * bench says. Their first word says which page it is: whoever got a page checks it.
- */
+/* The benches. */
 #include "tests/bench/bench.h"
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/bench/floor.h"
+#include "tests/bench/pages.h"
 #include "tests/bench/samples.h"
 #include "tests/bench/team.h"
 
-enum { MEASURER = 0, OTHER = 1, THIRD = 2, CHUNK = 512 };
-
-/* ---- pages ---- */
-
-/* All pages of all pairs, whichever member is their home. */
-static uint64_t fresh_pages(const struct seat *s)
-{
-	uint64_t chunks = ((uint64_t)s->options->pairs * s->rounds + CHUNK - 1) / CHUNK;
-
-	return chunks * s->members * CHUNK;
-}
-
-static uint64_t one_chunk_each(const struct seat *s)
-{
-	return (uint64_t)s->members * CHUNK;
-}
-
-/* The i-th page whose home is `home` (dsm/PROTOCOL.md: chunk number modulo members). */
-static struct gpage page_of(const struct seat *s, unsigned home, uint64_t i)
-{
-	return (struct gpage){(home + i / CHUNK * s->members) * CHUNK + i % CHUNK};
-}
-
-/* Of the pair under way. */
-static struct gpage fresh(const struct seat *s, unsigned home, unsigned round)
-{
-	return page_of(s, home, (uint64_t)s->pair * s->rounds + round);
-}
-
-static volatile uint64_t *word_of(const struct seat *s, struct gpage page)
-{
-	return (volatile uint64_t *)(s->base + page.v * FLOOR_PAGE);
-}
-
-static uint64_t content_of(struct gpage page)
-{
-	return page.v * 0x9e3779b97f4a7c15 | 1;
-}
-
-static void check(struct seat *s, struct gpage page, uint64_t seen, uint64_t right)
-{
-	if (seen != right)
-		team_fail(s, "page 0x%llx reads %llx, not %llx", (unsigned long long)page.v,
-			  (unsigned long long)seen, (unsigned long long)right);
-	s->board->checked++;
-}
-
-static void write_all(struct seat *s, unsigned home)
-{
-	for (unsigned i = 0; i < s->rounds; i++)
-		*word_of(s, fresh(s, home, i)) = content_of(fresh(s, home, i));
-}
-
-static void read_all(struct seat *s, unsigned home)
-{
-	for (unsigned i = 0; i < s->rounds; i++)
-		check(s, fresh(s, home, i), *word_of(s, fresh(s, home, i)),
-		      content_of(fresh(s, home, i)));
-}
+enum { MEASURER = 0, OTHER = 1, THIRD = 2, RANDOM_THREADS = 2 };
 
 /* ---- floors ---- */
 
@@ -141,11 +82,11 @@ static double message_floor(struct seat *s)
 static double timed_reads(struct seat *s, unsigned home)
 {
 	for (unsigned i = 0; i < s->rounds; i++) {
-		struct gpage page = fresh(s, home, i);
-		uint64_t began = floor_now(), seen = *word_of(s, page);
+		struct gpage page = pages_scattered(s, home, i);
+		uint64_t began = floor_now(), seen = *pages_word(s, page);
 
 		s->ns[i] = floor_now() - began;
-		check(s, page, seen, content_of(page));
+		pages_check(s, page, seen, pages_content(page));
 	}
 	return median_us(s->ns, s->rounds);
 }
@@ -154,12 +95,12 @@ static double timed_reads(struct seat *s, unsigned home)
 static double timed_writes(struct seat *s, unsigned home, bool had_content)
 {
 	for (unsigned i = 0; i < s->rounds; i++) {
-		struct gpage page = fresh(s, home, i);
+		struct gpage page = pages_scattered(s, home, i);
 		uint64_t began = floor_now();
 
-		word_of(s, page)[1] = i;
+		pages_word(s, page)[1] = i;
 		s->ns[i] = floor_now() - began;
-		check(s, page, *word_of(s, page), had_content ? content_of(page) : 0);
+		pages_check(s, page, *pages_word(s, page), had_content ? pages_content(page) : 0);
 	}
 	return median_us(s->ns, s->rounds);
 }
@@ -167,7 +108,7 @@ static double timed_writes(struct seat *s, unsigned home, bool had_content)
 static void other_holds(struct seat *s)
 {
 	if (s->self == OTHER)
-		write_all(s, OTHER);
+		pages_write(s, OTHER);
 }
 
 static double read_value(struct seat *s)
@@ -184,7 +125,7 @@ static double take_value(struct seat *s)
 static void other_holds_of_third(struct seat *s)
 {
 	if (s->self == OTHER)
-		write_all(s, THIRD);
+		pages_write(s, THIRD);
 }
 
 static double read_three_value(struct seat *s)
@@ -203,7 +144,7 @@ static void others_share(struct seat *s)
 	other_holds(s);
 	team_meet(s);
 	if (s->self > OTHER)
-		read_all(s, OTHER);
+		pages_read(s, OTHER);
 }
 
 static double write_value(struct seat *s)
@@ -214,10 +155,10 @@ static double write_value(struct seat *s)
 static void others_share_ours(struct seat *s)
 {
 	if (s->self == MEASURER)
-		write_all(s, OTHER);
+		pages_write(s, OTHER);
 	team_meet(s);
 	if (s->self != MEASURER)
-		read_all(s, OTHER);
+		pages_read(s, OTHER);
 }
 
 /* ---- rpc ---- */
@@ -266,7 +207,7 @@ static double rpc_value(struct seat *s)
  * who waits for its turn takes the page once, not for reading first. */
 static double pingpong_value(struct seat *s)
 {
-	uint64_t *word = (uint64_t *)word_of(s, page_of(s, OTHER, 0));
+	uint64_t *word = (uint64_t *)pages_word(s, pages_of(s, OTHER, 0));
 	uint64_t turns = s->rounds / 2, first = (uint64_t)s->pair * turns * 2, began;
 
 	team_meet(s);
@@ -281,7 +222,7 @@ static double pingpong_value(struct seat *s)
 		}
 	team_meet(s);
 	if (s->self == MEASURER)
-		check(s, page_of(s, OTHER, 0), *word, first + 2 * turns);
+		pages_check(s, pages_of(s, OTHER, 0), *word, first + 2 * turns);
 	return (double)(2 * turns) / (double)(floor_now() - began) * 1e9;
 }
 
@@ -309,11 +250,11 @@ static double stream_value(struct seat *s)
 	if (s->self != MEASURER)
 		return 0;
 	for (unsigned i = 0; i < s->rounds; i++)
-		sum += sum_of(word_of(s, fresh(s, OTHER, i)));
+		sum += sum_of(pages_word(s, pages_fresh(s, OTHER, i)));
 	began = floor_now() - began;
 	for (unsigned i = 0; i < s->rounds; i++)
-		right += content_of(fresh(s, OTHER, i));
-	check(s, fresh(s, OTHER, 0), sum, right);
+		right += pages_content(pages_fresh(s, OTHER, i));
+	pages_check(s, pages_fresh(s, OTHER, 0), sum, right);
 	return mib_per_s(s, began);
 }
 
@@ -334,6 +275,69 @@ static double stream_floor(struct seat *s)
 	return mib_per_s(s, ns);
 }
 
+/* ---- random ---- */
+
+/* A thread of a random bench, and which of the pages it reads. */
+struct reader {
+	struct seat *seat;
+	unsigned first, every;
+	uint64_t seen, right;
+};
+
+static void *read_scattered(void *context)
+{
+	struct reader *r = context;
+
+	for (unsigned i = r->first; i < r->seat->rounds; i += r->every) {
+		struct gpage page = pages_scattered(r->seat, OTHER, i);
+
+		r->seen += *pages_word(r->seat, page);
+		r->right += pages_content(page);
+	}
+	return NULL;
+}
+
+/* Reads a word of each page, by so many threads at once; reads a second. */
+static double random_reads(struct seat *s, unsigned threads)
+{
+	struct reader reader[RANDOM_THREADS];
+	pthread_t thread[RANDOM_THREADS];
+	uint64_t began = floor_now();
+
+	if (s->self != MEASURER)
+		return 0;
+	for (unsigned i = 0; i < threads; i++) {
+		reader[i] = (struct reader){.seat = s, .first = i, .every = threads};
+		if (pthread_create(&thread[i], NULL, read_scattered, &reader[i]))
+			team_fail(s, "no thread to read with");
+	}
+	for (unsigned i = 0; i < threads; i++)
+		pthread_join(thread[i], NULL);
+	began = floor_now() - began;
+	for (unsigned i = 0; i < threads; i++)
+		pages_check(s, pages_fresh(s, OTHER, i), reader[i].seen, reader[i].right);
+	return (double)s->rounds / (double)began * 1e9;
+}
+
+static double random_value(struct seat *s)
+{
+	return random_reads(s, RANDOM_THREADS);
+}
+
+/* One thread, on the pages of a second half that the other writes now. */
+static double random_floor(struct seat *s)
+{
+	double rate;
+
+	s->pair += s->options->pairs;
+	other_holds(s);
+	team_meet(s);
+	rate = random_reads(s, 1);
+	team_meet(s);
+	s->pair -= s->options->pairs;
+	return rate;
+}
+
 /* ---- the table ---- */
 
 #define PAGE_FLOOR  "fault with a handler thread on the same core + 64 B for 4 KiB over TCP"
@@ -346,7 +350,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 2,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = other_holds,
 	 .value = read_value,
 	 .floor = page_floor},
@@ -356,7 +360,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 3,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = other_holds_of_third,
 	 .value = read_three_value,
 	 .floor = page_floor},
@@ -367,7 +371,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 2,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .value = write_value,
 	 .floor = right_floor},
 	{.name = "take",
@@ -376,7 +380,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 2,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = other_holds,
 	 .value = take_value,
 	 .floor = page_floor},
@@ -386,7 +390,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 3,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = other_holds_of_third,
 	 .value = take_three_value,
 	 .floor = page_floor},
@@ -396,7 +400,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 3,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = others_share,
 	 .value = take_value,
 	 .floor = page_floor},
@@ -406,7 +410,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 2,
 	 .rounds = 1000,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = others_share_ours,
 	 .value = take_value,
 	 .floor = right_floor},
@@ -417,7 +421,7 @@ const struct bench benches[] = {
 	 .unit = "us",
 	 .members = 2,
 	 .rounds = 2000,
-	 .pages = one_chunk_each,
+	 .pages = pages_chunk_each,
 	 .post = rpc_post,
 	 .value = rpc_value,
 	 .floor = message_floor},
@@ -428,7 +432,7 @@ const struct bench benches[] = {
 	 .unit = "1/s",
 	 .members = 2,
 	 .rounds = 2000,
-	 .pages = one_chunk_each,
+	 .pages = pages_chunk_each,
 	 .hold_us = 1,
 	 .value = pingpong_value,
 	 .floor = page_floor},
@@ -439,9 +443,20 @@ const struct bench benches[] = {
 	 .unit = "MiB/s",
 	 .members = 2,
 	 .rounds = 4096,
-	 .pages = fresh_pages,
+	 .pages = pages_all,
 	 .prepare = other_holds,
 	 .value = stream_value,
 	 .floor = stream_floor},
+	{.name = "random",
+	 .text = "reads of 8 bytes in scattered pages that another member owns, by two threads; "
+		 "floor: by one thread",
+	 .kind = BENCH_RATE,
+	 .unit = "1/s",
+	 .members = 2,
+	 .rounds = 1000,
+	 .pages = pages_twice,
+	 .prepare = other_holds,
+	 .value = random_value,
+	 .floor = random_floor},
 	{0},
 };
