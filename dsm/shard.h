@@ -24,6 +24,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "dsm/awake.h"
 #include "dsm/command.h"
 #include "dsm/dsm.h"
 #include "dsm/hot.h"
@@ -94,11 +95,7 @@ struct shard {
 	int timer;
 	uint64_t deadline;     /* of the core; UINT64_MAX: none */
 	uint64_t armed;	       /* what the timer is set to; at most deadline once a round is over */
-	uint64_t asked;	       /* when faults were read last */
-	uint64_t heard;	       /* when the last message came */
-	bool dense;	       /* ... soon after the one before */
-	uint64_t sleep_until;  /* the core is wanted by others */
-	uint64_t sleepy;       /* for so long, the last time */
+	struct awake awake;
 	uint32_t left;	       /* what the last round did not finish, as a set: do not sleep */
 	struct shard_map *map; /* under way, or NULL */
 

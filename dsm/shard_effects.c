@@ -166,7 +166,7 @@ static int do_wake(struct shard *s, const struct dsm_effect *fx, struct err *e)
 
 	if (ev->type == DSM_EV_FAULT && ev->fault.page.v == fx->page.v)
 		s->answered = true;
-	s->dense = false;
+	awake_woke(&s->awake);
 	timing_wake(&s->timing, fx->page, ev->now, clock_ns());
 	return rc;
 }

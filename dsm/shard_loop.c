@@ -30,11 +30,7 @@ enum {
 	FAULT_BATCHES = 4,    /* a round */
 	MESSAGE_BUDGET = 256, /* a round */
 
-	LOOKS = 8,	  /* for messages, before a look for anything else */
-	SPIN_NS = 50000,  /* awake without anything to do */
-	AWAY_NS = 100000, /* so long does no system call take: another thread ran */
-	SLEEPY_NS = 10000000,
-	SLEEPY_MAX_NS = 1000000000,
+	LOOKS = 8, /* for messages, before a look for anything else */
 };
 
 static int watch(struct shard *s, int fd, uint32_t ready, struct err *e)
@@ -58,31 +54,6 @@ int shard_watch(struct shard *s, struct err *e)
 	return rc;
 }
 
-/*
- * Waking a sleeping thread takes longer than most answers do. So this one stays awake for a while
- * where something is about to come: a thread here waits for another member, or messages came one
- * soon after the other. It does not where a thread here was woken and nobody waits: that thread may
- * want this very core.
- */
-static uint64_t awake_until(const struct shard *s)
-{
-	if (dsm_core_pending(s->core))
-		return s->asked + SPIN_NS;
-	return s->dense ? s->heard + SPIN_NS : 0;
-}
-
-/* Somebody else wants this core: to wake on a core that computes is cheap, and to stay awake is
- * not. */
-static void core_is_wanted(struct shard *s, uint64_t now)
-{
-	bool again = now - s->sleep_until < SLEEPY_MAX_NS;
-
-	s->sleepy = again && s->sleepy ? s->sleepy * 2 : SLEEPY_NS;
-	if (s->sleepy > SLEEPY_MAX_NS)
-		s->sleepy = SLEEPY_MAX_NS;
-	s->sleep_until = now + s->sleepy;
-}
-
 /* What epoll knows, as a set. */
 static uint32_t ask(struct shard *s, int timeout_ms)
 {
@@ -104,10 +75,11 @@ static uint32_t ask(struct shard *s, int timeout_ms)
 /* Mostly for messages: they are what is worth staying awake for. */
 static uint32_t look_on(struct shard *s)
 {
-	uint64_t until = awake_until(s), now = clock_ns();
+	uint64_t now = clock_ns();
 	uint32_t ready = 0;
 
-	for (unsigned i = 1; !ready && now < until && now >= s->sleep_until; i++) {
+	for (unsigned i = 1; !ready && awake_stays(&s->awake, dsm_core_pending(s->core), now);
+	     i++) {
 		uint64_t last = now;
 
 		if (s->transport_ops->look(s->transport))
@@ -116,8 +88,7 @@ static uint32_t look_on(struct shard *s)
 			ready = ask(s, 0);
 		sched_yield();
 		now = clock_ns();
-		if (now - last > AWAY_NS)
-			core_is_wanted(s, now);
+		awake_looked(&s->awake, last, now);
 	}
 	return ready;
 }
@@ -176,8 +147,7 @@ static void message(struct shard *s, const struct transport_event *ev)
 {
 	uint64_t now = clock_ns();
 
-	s->dense = now - s->heard < SPIN_NS;
-	s->heard = now;
+	awake_heard(&s->awake, now);
 	if (link_message(s, ev))
 		return;
 	s->event = (struct dsm_event){
@@ -260,7 +230,7 @@ static void faults(struct shard *s)
 		int n = s->mem_ops->faults(s->mem, batch, FAULT_BATCH);
 		uint64_t now = clock_ns();
 
-		s->asked = now;
+		awake_asked(&s->awake, now);
 		if (n < 0) {
 			struct err e;
 

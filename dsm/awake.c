@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dsm/awake.h"
+
+void awake_asked(struct awake *a, uint64_t now)
+{
+	a->asked = now;
+}
+
+void awake_heard(struct awake *a, uint64_t now)
+{
+	a->dense = now - a->heard < AWAKE_NS;
+	a->heard = now;
+}
+
+void awake_woke(struct awake *a)
+{
+	a->dense = false;
+}
+
+void awake_looked(struct awake *a, uint64_t last, uint64_t now)
+{
+	bool again = now - a->sleep_until < AWAKE_SLEEPY_MAX_NS;
+
+	if (now - last <= AWAKE_AWAY_NS)
+		return;
+	a->sleepy = again && a->sleepy ? a->sleepy * 2 : AWAKE_SLEEPY_NS;
+	if (a->sleepy > AWAKE_SLEEPY_MAX_NS)
+		a->sleepy = AWAKE_SLEEPY_MAX_NS;
+	a->sleep_until = now + a->sleepy;
+}
+
+static uint64_t until(const struct awake *a, bool waits)
+{
+	if (waits)
+		return a->asked + AWAKE_NS;
+	return a->dense ? a->heard + AWAKE_NS : 0;
+}
+
+bool awake_stays(const struct awake *a, bool waits, uint64_t now)
+{
+	return now < until(a, waits) && now >= a->sleep_until;
+}

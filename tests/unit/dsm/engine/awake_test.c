@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When the shard stays awake (dsm/awake.h), in made-up times. */
+#include "dsm/awake.h"
+
+#include "tests/unit/unit.h"
+
+enum { US = 1000, MS = 1000000 };
+
+/* Long after the machine was started. */
+static const uint64_t start = 3600ull * 1000 * MS;
+
+static void it_stays_awake_for_who_waits(void)
+{
+	struct awake a = {0};
+
+	CU_ASSERT(!awake_stays(&a, true, start));
+	awake_asked(&a, start);
+	CU_ASSERT(awake_stays(&a, true, start));
+	CU_ASSERT(awake_stays(&a, true, start + AWAKE_NS - 1));
+	CU_ASSERT(!awake_stays(&a, true, start + AWAKE_NS));
+	CU_ASSERT(!awake_stays(&a, false, start + 1)); /* answered at once */
+}
+
+static void it_stays_awake_where_messages_are_dense(void)
+{
+	struct awake a = {0};
+
+	awake_heard(&a, start);
+	CU_ASSERT(!awake_stays(&a, false, start));
+	awake_heard(&a, start + AWAKE_NS - 1);
+	CU_ASSERT(awake_stays(&a, false, start + AWAKE_NS));
+	CU_ASSERT(!awake_stays(&a, false, start + 2 * AWAKE_NS));
+	awake_heard(&a, start + 2 * AWAKE_NS);
+	CU_ASSERT(!awake_stays(&a, false, start + 2 * AWAKE_NS));
+}
+
+static void it_leaves_the_core_to_a_thread_it_woke(void)
+{
+	struct awake a = {0};
+
+	awake_heard(&a, start);
+	awake_heard(&a, start + 10 * US);
+	awake_woke(&a);
+	CU_ASSERT(!awake_stays(&a, false, start + 11 * US));
+	awake_heard(&a, start + 12 * US);
+	CU_ASSERT(awake_stays(&a, false, start + 13 * US));
+}
+
+/* Was away, and says for how long it sleeps then. */
+static uint64_t sleeps_after(struct awake *a, uint64_t now)
+{
+	uint64_t least = 1, most = 4ull * AWAKE_SLEEPY_MAX_NS;
+
+	awake_looked(a, now - AWAKE_AWAY_NS - 1, now);
+	while (least < most) {
+		uint64_t at = (least + most) / 2;
+
+		awake_asked(a, now + at);
+		if (awake_stays(a, true, now + at))
+			most = at;
+		else
+			least = at + 1;
+	}
+	return least;
+}
+
+static void it_sleeps_where_the_core_is_wanted(void)
+{
+	struct awake a = {0};
+	uint64_t now = start, expected = AWAKE_SLEEPY_NS;
+
+	awake_looked(&a, now - AWAKE_AWAY_NS, now); /* a slow system call */
+	awake_asked(&a, now);
+	CU_ASSERT(awake_stays(&a, true, now));
+	for (int i = 0; i < 12; i++) {
+		CU_ASSERT_EQUAL(sleeps_after(&a, now), expected);
+		now += expected + AWAKE_AWAY_NS;
+		expected = 2 * expected < AWAKE_SLEEPY_MAX_NS ? 2 * expected : AWAKE_SLEEPY_MAX_NS;
+	}
+	now += AWAKE_SLEEPY_MAX_NS + 1ull * AWAKE_SLEEPY_MAX_NS; /* quiet for a while */
+	CU_ASSERT_EQUAL(sleeps_after(&a, now), AWAKE_SLEEPY_NS);
+}
+
+int main(void)
+{
+	static const struct unit_case cases[] = {
+		UNIT_CASE(it_stays_awake_for_who_waits),
+		UNIT_CASE(it_stays_awake_where_messages_are_dense),
+		UNIT_CASE(it_leaves_the_core_to_a_thread_it_woke),
+		UNIT_CASE(it_sleeps_where_the_core_is_wanted),
+	};
+
+	return unit_main("dsm awake", cases, UNIT_COUNT(cases));
+}
