@@ -120,7 +120,7 @@ static void forget(struct world *w)
 	w->stopping = w->leaving = w->left = 0;
 	w->newcomer = 0;
 	w->taken = 0;
-	w->doomed = w->draining = w->done = false;
+	w->doomed = w->draining = w->done = w->lonely = false;
 	w->silence = 0;
 	w->rests = 0;
 	w->n_strays = w->strays_sent = 0;
@@ -143,7 +143,7 @@ static void draw_character(struct world *w, const struct birth *b)
 		tuning_draw(&w->tuning, w->options, &w->rng);
 	if (b->life)
 		w->tuning.epoch = b->epoch;
-	if (b->life || b->space)
+	if (b->space)
 		w->tuning.leave_gap = w->tuning.join_gap = 0;
 	const bool all = !w->tuning.join_gap || !w->tuning.founders;
 	w->founders = all ? b->members : w->tuning.founders;

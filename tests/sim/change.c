@@ -80,7 +80,7 @@ static dsm_set leavers(const struct world *w)
 static bool may_stop(struct world *w)
 {
 	const unsigned stay = (unsigned)__builtin_popcountll(world_living(w) & ~w->stopping);
-	if (stay < 2 || w->newcomer || w->doomed)
+	if (stay < 2 || w->newcomer || w->doomed || w->lonely)
 		return false;
 	return !leavers(w) || rng_chance(&w->rng, 300);
 }
@@ -88,6 +88,8 @@ static bool may_stop(struct world *w)
 /* A core refuses while it knows of another change: it is asked again. */
 static void order_to_leave(struct world *w, unsigned m)
 {
+	if (rng_chance(&w->rng, 300)) /* its LEAVE and a home cross */
+		trouble_move_to(w, m);
 	w->leaving |= member_bit(m);
 	if (!order(w, m, (struct dsm_event){.type = DSM_EV_LEAVE}))
 		w->leaving &= ~member_bit(m);

@@ -269,7 +269,7 @@ static void rest_member(struct world *w, unsigned m)
 			   dsm_core_pending(mb->core));
 	if (dsm_core_moving(mb->core))
 		world_fail(w, "I5", -1, "m%u moves a home for ever", m);
-	if (dsm_core_leaving(mb->core))
+	if (w->leaving & ~w->left & member_bit(m) || dsm_core_leaving(mb->core))
 		world_fail(w, "I5", -1, "m%u leaves for ever", m);
 	dsm_core_stats(mb->core, &stats);
 	if (stats.stale_epoch != mb->stale_given)

@@ -123,13 +123,16 @@ void loss_send_strays(struct world *w)
 	}
 }
 
-/* One that m knows. */
-static unsigned some_other(const struct world *w, unsigned m, unsigned wanted)
+/* One that m knows; -1: nobody else began yet. */
+static int some_other(const struct world *w, unsigned m, unsigned wanted)
 {
-	unsigned other = wanted;
-	while (other >= w->options->members || other == m || w->absent & member_bit(other))
-		other = (other + 1) % w->options->members;
-	return other;
+	const unsigned members = w->options->members;
+	for (unsigned i = 0; i < members; i++) {
+		const unsigned other = (wanted + i) % members;
+		if (other != m && !(w->absent & member_bit(other)))
+			return (int)other;
+	}
+	return -1;
 }
 
 /* A member of the life before that goes on still is told of the life after it. */
@@ -141,16 +144,22 @@ static void answer_zombie(struct world *w, unsigned m, unsigned from)
 	if (!zombies || old->done || !link->used)
 		return;
 	const unsigned zombie = (unsigned)__builtin_ctzll(zombies);
+	const int sender = some_other(old, zombie, from);
+	if (sender < 0)
+		return;
 	w->figures->zombies++;
-	trouble_give_stale(old, zombie, some_other(old, zombie, from), &link->sample);
+	trouble_give_stale(old, zombie, (unsigned)sender, &link->sample);
 }
 
 void loss_zombie(struct world *w, const struct clock_event *event)
 {
 	const struct stray *s = &w->before->strays[event->index];
-	const unsigned m = event->member, from = some_other(w, m, s->from);
+	const unsigned m = event->member;
+	const int from = some_other(w, m, s->from);
+	if (from < 0)
+		return;
 	w->figures->zombies++;
-	trouble_give_stale(w, m, from, &s->letter);
+	trouble_give_stale(w, m, (unsigned)from, &s->letter);
 	if (!w->failure.set)
-		answer_zombie(w, m, from);
+		answer_zombie(w, m, (unsigned)from);
 }

@@ -196,7 +196,7 @@ static void begin_again(struct rack *r, struct world *w)
 static void follow_up(struct rack *r, struct world *w)
 {
 	if (!w->after && w->name[1] < '0' + RACK_LIVES_MAX && r->n < RACK_WORLDS_MAX &&
-	    w->steps + LIFE_STEPS_MIN < w->options->steps && all_know(r, w))
+	    w->steps + LIFE_STEPS_MIN < w->options->steps && (w->done || all_know(r, w)))
 		begin_again(r, w);
 	loss_send_strays(w);
 }
@@ -229,7 +229,7 @@ static void live(void *arg)
 		guard_alive();
 		if (w->failure.set || (w->before && w->before->failure.set))
 			return;
-		if (w->doomed)
+		if (w->doomed || (w->done && w->lonely))
 			follow_up(r, w);
 		else if (r->struck)
 			r->figures.steps_after_loss += w->steps - steps;

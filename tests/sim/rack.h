@@ -16,7 +16,7 @@
 
 #include "tests/sim/world.h"
 
-enum { RACK_WORLDS_MAX = 8, RACK_LIVES_MAX = 3, RACK_CELLS_MAX = 128 };
+enum { RACK_WORLDS_MAX = 12, RACK_LIVES_MAX = 9, RACK_CELLS_MAX = 128 };
 
 struct rack {
 	struct options options;

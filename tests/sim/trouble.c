@@ -64,20 +64,32 @@ static uint8_t draw_new_home(struct world *w)
 
 /* Mostly of a chunk whose home is here; sometimes of another, to where it is already, or to one
  * that is not there: nothing may come of that. */
-void trouble_move(struct world *w, unsigned m)
+static void move(struct world *w, unsigned m, uint8_t to)
 {
 	uint16_t page = thread_draw_page(w);
 	for (unsigned tries = 0; tries < MOVE_TRIES && !world_is_home(w, m, page); tries++)
 		page = thread_draw_page(w);
 	struct dsm_event ev = {
 		.type = DSM_EV_MOVE,
-		.move = {.page = {w->space_page[page]}, .to = {draw_new_home(w)}},
+		.move = {.page = {w->space_page[page]}, .to = {to}},
 	};
 	const bool heed = audit_moves(w, m, &ev);
 	step_give(w, m, &ev, NULL);
 	if (heed && !w->members[m].ended)
 		audit_moved(w, m, &ev);
+}
+
+void trouble_move(struct world *w, unsigned m)
+{
+	move(w, m, draw_new_home(w));
 	trouble_again(w, m, CLOCK_MOVE, w->tuning.move_gap);
+}
+
+void trouble_move_to(struct world *w, unsigned to)
+{
+	const dsm_set others = world_living(w) & ~w->paused & ~w->stopping & ~member_bit(to);
+	if (others && w->tuning.move_gap)
+		move(w, (unsigned)__builtin_ctzll(others), (uint8_t)to);
 }
 
 /* Fault messages whose threads were woken long ago, and evictions among them: more of them than a

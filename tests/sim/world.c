@@ -245,8 +245,21 @@ static void start_load(struct world *w)
 	}
 }
 
+/* Alone it finds everything here. It may look for a while. */
+static void watch_loneliness(struct world *w)
+{
+	const dsm_set living = world_living(w);
+	if (w->lonely || !w->left || living & (living - 1) || w->newcomer || w->doomed ||
+	    (w->tuning.join_gap && w->absent))
+		return;
+	w->lonely = true;
+	w->lonely_step = w->steps + rng_pick(&w->rng, 1, 20, 200);
+}
+
 static bool load_is_over(const struct world *w)
 {
+	if (w->lonely && w->steps >= w->lonely_step)
+		return true;
 	const uint64_t steps = w->options->steps * (w->rests + 1) / w->tuning.rests;
 	if (w->steps >= steps || (w->doomed && !world_living(w)))
 		return true;
@@ -274,7 +287,7 @@ static void end_rest(struct world *w)
 	check_rest(w);
 	check_inside(w);
 	w->rests++;
-	if (w->doomed || w->rests >= w->tuning.rests)
+	if (w->doomed || w->lonely || w->rests >= w->tuning.rests)
 		w->done = true;
 	else
 		start_load(w);
@@ -283,6 +296,7 @@ static void end_rest(struct world *w)
 bool world_turn(struct world *w)
 {
 	struct clock_event ev;
+	watch_loneliness(w);
 	if (!w->draining && load_is_over(w))
 		stop_load(w);
 	if (clock_pop(&w->clock, &ev)) {

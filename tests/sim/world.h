@@ -165,6 +165,8 @@ struct world {
 	dsm_set suspects;     /* members whose loss may be said: dead, or cut off from somebody */
 	bool doomed;	      /* there are suspects: this life ends */
 	uint64_t silence;     /* ns, most after which a member takes a silent one for lost */
+	bool lonely;	      /* one is left, and nobody will come: this life ends */
+	uint64_t lonely_step; /* ... in this step of it */
 	bool draining;	      /* nothing new is started */
 	bool done;	      /* came to its end */
 	unsigned rests;	      /* how often it was brought to rest */
