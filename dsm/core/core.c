@@ -170,7 +170,7 @@ bool dsm_core_dir(const struct dsm_core *core, struct gpage page, struct dsm_dir
 	e = dsm_home_entry(core, (uint32_t)page.v);
 	*out = (struct dsm_dir){
 		.busy = e->requester != 0,
-		.stopped = chunk_state == CHUNK_FROZEN || chunk_state == CHUNK_OPENING,
+		.stopped = dsm_move_stops(core, (uint32_t)page.v) || chunk_state == CHUNK_OPENING,
 		.owner = e->owner ? (struct member_id){(uint8_t)(e->owner - 1)} : MEMBER_NONE,
 		.sharers = e->sharers,
 		.version = e->version,

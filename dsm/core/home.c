@@ -204,7 +204,7 @@ static void dequeue(struct dsm_core *core, struct dsm_home *e, uint32_t page, st
 /* Nothing is begun for a page of a chunk whose home is not here yet, or is about to leave (R32). */
 static bool may_begin(const struct dsm_core *core, uint32_t page)
 {
-	return dsm_home_is_here(core, page) && dsm_chunk(core, page)->state != CHUNK_FROZEN;
+	return dsm_home_is_here(core, page) && !dsm_move_stops(core, page);
 }
 
 void dsm_home_request(struct dsm_core *core, const struct dsm_msg *m)

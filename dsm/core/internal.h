@@ -231,6 +231,7 @@ struct dsm_core {
 	dsm_set unfenced; /* a last GRANT of ours may be on its way to them (R10) */
 	dsm_set fence;	  /* were asked whether all is there, and have not answered (R32) */
 	uint32_t fenced;  /* the frozen chunk, + 1, once all were asked for it; 0: not yet */
+	uint16_t frozen;  /* pages of the frozen chunk, the lowest ones, that stand still (R32) */
 	uint32_t walked;  /* pages looked at in this step for moves, or to leave */
 
 	struct dsm_leave leave;
@@ -488,6 +489,8 @@ bool dsm_moves_unfinished(const struct dsm_core *core);
 void dsm_move_order(struct dsm_core *core, uint32_t chunk, struct member_id to);
 /* Is a move or an opening under way, or in line? */
 bool dsm_moves_any(const struct dsm_core *core);
+/* R32: is the page frozen? */
+bool dsm_move_stops(const struct dsm_core *core, uint32_t page);
 /* May a walk over pages or chunks go on in this step? */
 bool dsm_may_walk(const struct dsm_core *core);
 /* The entries of a chunk are all here. */

@@ -7,7 +7,12 @@
  *
  * First line: at the old home, which knows the new one then. Second line: at the new home.
  *
- * While it is frozen, requests queue. When the last UNBLOCK is here, grants that need none (R10)
+ * It freezes from its lowest page up, in the order in which sets are collected (R26): a page at
+ * which a transaction is under way is waited for, and the pages above it are served meanwhile. Or
+ * the move would wait for a member that keeps a page while it collects a higher one, and that
+ * member for the move, until its window is over.
+ *
+ * Where it is frozen, requests queue. When the last UNBLOCK is here, grants that need none (R10)
  * may still be on their way; what the new home sends could overtake them. So those we granted to
  * since we last asked them are asked whether all is there (FENCE). With their answers the chunk is
  * the new home's; each entry and its queue is sent, then HANDED. That may take several steps, in
@@ -184,12 +189,37 @@ static void begin_handover(struct dsm_core *core, uint32_t chunk)
 		.active = true, .to = {c->to}, .chunk = chunk, .version = c->version};
 	c->to = 0;
 	core->fenced = 0;
+	core->frozen = 0;
 }
 
 /* Nothing of it is under way that we have not seen the end of, but for last grants. */
 static bool stands_still(const struct dsm_chunk *c)
 {
 	return !c->busy || DSM_BUG(move_without_waiting);
+}
+
+bool dsm_move_stops(const struct dsm_core *core, uint32_t page)
+{
+	return dsm_chunk(core, page)->state == CHUNK_FROZEN &&
+	       page % DSM_CHUNK_PAGES <= core->frozen;
+}
+
+/* Up to the lowest page at which something is under way. True: there is none. */
+static bool freeze(struct dsm_core *core, uint32_t chunk)
+{
+	struct dsm_chunk *c = chunk_at(core, chunk);
+	uint32_t first = chunk * DSM_CHUNK_PAGES;
+
+	if (c->state != CHUNK_FROZEN)
+		core->frozen = 0;
+	c->state = CHUNK_FROZEN;
+	if (stands_still(c)) {
+		core->frozen = DSM_CHUNK_PAGES;
+		return true;
+	}
+	while (!dsm_home_entry(core, first + core->frozen)->requester)
+		core->frozen++;
+	return false;
 }
 
 /* The new home need not be asked: HAND comes after the grants, and R34 knows that others may tell
@@ -255,6 +285,7 @@ static void cancel(struct dsm_core *core, uint32_t chunk)
 {
 	line_pop(core, &core->moving);
 	core->fenced = 0;
+	core->frozen = 0;
 	chunk_at(core, chunk)->to = 0;
 	chunk_at(core, chunk)->state = CHUNK_OPENING;
 	line_push(core, &core->opening, chunk);
@@ -270,8 +301,7 @@ static bool move_first(struct dsm_core *core)
 		cancel(core, chunk);
 		return true;
 	}
-	c->state = CHUNK_FROZEN;
-	if (!stands_still(c) || core->fence)
+	if (!freeze(core, chunk) || core->fence)
 		return false;
 	if (core->fenced == chunk + 1)
 		begin_handover(core, chunk);

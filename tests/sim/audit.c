@@ -428,7 +428,7 @@ void audit_rest(struct world *w, unsigned m)
 	left_behind(w, m, "homes in line",
 		    core->moving.head | core->moving.tail | core->opening.head |
 			    core->opening.tail | core->opening_at | core->handover.active);
-	left_behind(w, m, "members that it asks", core->fence | core->fenced);
+	left_behind(w, m, "members that it asks", core->fence | core->fenced | core->frozen);
 	if (!(w->left & member_bit(m)))
 		left_behind(w, m, "members that leave",
 			    core->unanswered | core->leaving | core->unheard);

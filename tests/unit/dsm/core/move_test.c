@@ -114,19 +114,40 @@ static void queue_goes_along(void)
 	end();
 }
 
-/* Other pages of the chunk stand still meanwhile; those of other chunks do not. */
+/* Pages of the chunk up to the one that is waited for stand still; those of other chunks do not. */
 static void frozen(void)
 {
 	begin();
 	rack_fault(r, 3, P0, true);
 	rack_deliver(r, 3, 0, PAGE_GET_X);
 	rack_move(r, 0, P0, 1);
-	rack_fault(r, 2, Q0, false);
+	rack_fault(r, 2, P0 - 1, false);
 	rack_deliver(r, 2, 0, PAGE_GET_S);
-	CU_ASSERT_TRUE(rack_dir(r, Q0).stopped);
-	CU_ASSERT_EQUAL(rack_dir(r, Q0).queued, 1);
-	CU_ASSERT_FALSE(rack_dir(r, Q0).busy);
+	CU_ASSERT_TRUE(rack_dir(r, P0 - 1).stopped);
+	CU_ASSERT_EQUAL(rack_dir(r, P0 - 1).queued, 1);
+	CU_ASSERT_FALSE(rack_dir(r, P0 - 1).busy);
 	rack_write(r, 0, P1, 1);
+	end();
+}
+
+/* Who keeps a page that the move waits for gets the higher one that it collects. */
+static void freezes_upwards(void)
+{
+	begin();
+	rack_fault(r, 3, P0, true);
+	rack_deliver(r, 3, 0, PAGE_GET_X);
+	rack_move(r, 0, P0, 1);
+	CU_ASSERT_TRUE(rack_dir(r, P0).stopped);
+	CU_ASSERT_FALSE(rack_dir(r, Q0).stopped);
+	rack_fault(r, 1, Q0, true);
+	rack_deliver(r, 1, 0, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_FETCH_X);
+	rack_deliver(r, 0, 1, PAGE_GRANT);
+	ASSERT_STATE(r, 1, Q0, DSM_M);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 0);
+	rack_settle(r);
+	CU_ASSERT_EQUAL(rack_home(r, P0).v, 1);
+	ASSERT_STATE(r, 3, P0, DSM_M);
 	end();
 }
 
@@ -230,10 +251,11 @@ static void chunks_stand_in_line(void)
 static void chunks_are_opened_in_line(void)
 {
 	enum { MEMBERS = 9, FIRST = 0, SECOND = MEMBERS * DSM_CHUNK_PAGES, ASKING = 5 };
+	enum { BUSY = DSM_CHUNK_PAGES - 1 }; /* below it all is frozen */
 
 	r = rack_new(MEMBERS, SECOND + DSM_CHUNK_PAGES, 0);
-	rack_write(r, 8, FIRST, 1);
-	rack_fault(r, 7, FIRST, true);
+	rack_write(r, 8, BUSY, 1);
+	rack_fault(r, 7, BUSY, true);
 	rack_deliver(r, 7, 0, PAGE_GET_X);
 	rack_move(r, 0, FIRST, 1);
 	rack_move(r, 0, SECOND, 1);
@@ -249,9 +271,9 @@ static void chunks_are_opened_in_line(void)
 	rack_fence(r, 0, 8);
 	rack_tick(r, 0); /* what is left to hand over */
 	CU_ASSERT_EQUAL(rack_count(r, 0, 1), 1 + ASKING * DSM_TXN_MAX + 2);
-	rack_deliver(r, 0, 1, PAGE_HAND);
 	for (unsigned i = 0; i < ASKING * DSM_TXN_MAX; i++)
 		rack_deliver(r, 0, 1, PAGE_GET_X);
+	rack_deliver(r, 0, 1, PAGE_HAND);
 	rack_deliver(r, 0, 1, PAGE_HANDED);
 	CU_ASSERT_TRUE(rack_dir(r, FIRST).stopped);
 	rack_deliver(r, 0, 1, PAGE_HANDED);
@@ -550,6 +572,7 @@ int main(void)
 		UNIT_CASE(untouched_chunk),
 		UNIT_CASE(queue_goes_along),
 		UNIT_CASE(frozen),
+		UNIT_CASE(freezes_upwards),
 		UNIT_CASE(orders_that_are_ignored),
 		UNIT_CASE(large_chunk),
 		UNIT_CASE(request_while_entries_are_under_way),
