@@ -195,6 +195,8 @@ static void count_send(struct world *w, unsigned m, uint16_t page, const struct 
 		break;
 	case PAGE_GRANT:
 		c->fetch_served += is_served(w, m, page, fx);
+		if (fx->msg.flags & PAGE_FLAG_OWNER) /* nothing of it is left here */
+			w->books[page].put &= ~member_bit(m);
 		break;
 	case PAGE_PUT_ACK:
 		c->stale_version += (fx->msg.flags & PAGE_FLAG_OWNER) != 0;

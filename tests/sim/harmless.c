@@ -66,15 +66,15 @@ static struct dsm_event draw(struct world *w, const struct dsm_core *core, enum 
 {
 	static const uint8_t of_link[] = {PAGE_POST, PAGE_CHANGE};
 	const uint64_t page = w->space_page[rng_below(&w->enemy, w->options->pages)];
-	struct dsm_event ev = {.type = DSM_EV_MSG,
-			       .now = core->now,
-			       .msg = {.from = from,
-				       .msg = {.type = (uint8_t)rng_between(
-						       &w->enemy, PAGE_GET_S, PAGE_TYPE_LAST),
-					       .epoch = core->config.epoch,
-					       .requester = from,
-					       .page = {page},
-					       .pages = 1}}};
+	struct dsm_event ev = {
+		.type = DSM_EV_MSG,
+		.now = core->now,
+		.msg = {.from = from,
+			.msg = {.type = (uint8_t)rng_between(&w->enemy, PAGE_GET_S, PAGE_TYPE_LAST),
+				.epoch = core->config.epoch,
+				.requester = from,
+				.page = {page},
+				.pages = 1}}};
 	if (kind == PING)
 		ev.msg.msg.type = PAGE_PING;
 	else if (kind == LINK_MESSAGE)
@@ -118,8 +118,8 @@ static void give(struct world *w, unsigned m, const struct dsm_event *ev, enum k
 	core->blame = before.blame;
 	if (fx.n || memcmp(core, &before, sizeof(before)) != 0)
 		world_fail(w, "I12", -1,
-			   "m%u heeds %s: %u effects, refused %" PRIu64 " of other epochs %" PRIu64, m,
-			   kinds[kind].says, fx.n, after.refused - before.stats.refused,
+			   "m%u heeds %s: %u effects, refused %" PRIu64 " of other epochs %" PRIu64,
+			   m, kinds[kind].says, fx.n, after.refused - before.stats.refused,
 			   after.stale_epoch - before.stats.stale_epoch);
 	*core = before;
 	w->figures->hostile++;

@@ -18,8 +18,8 @@ void trouble_again(struct world *w, unsigned m, enum clock_kind kind, uint64_t g
 void trouble_start(struct world *w, unsigned m);
 void trouble_move(struct world *w, unsigned m);
 void trouble_move_to(struct world *w, unsigned to); /* a home of some other member's */
-void trouble_evict(struct world *w, unsigned m); /* CLOCK_EVICT */
-void trouble_stale(struct world *w, unsigned m); /* CLOCK_STALE */
+void trouble_evict(struct world *w, unsigned m);    /* CLOCK_EVICT */
+void trouble_stale(struct world *w, unsigned m);    /* CLOCK_STALE */
 /* Member m, not stopped within a step, gets a message of another epoch. Nothing may come of it. */
 void trouble_give_stale(struct world *w, unsigned m, unsigned from, const struct letter *letter);
 void trouble_storm(struct world *w, unsigned m);		     /* CLOCK_STORM */
