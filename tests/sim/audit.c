@@ -412,6 +412,24 @@ static void audit_page(struct world *w, unsigned m, uint16_t page)
 	left_behind(w, m, "a queue", e->head | e->tail | e->queued);
 }
 
+/* R48, R50: all know alike who is there, and who was. One that comes is known before it begins. */
+static void audit_members(struct world *w, unsigned m)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const dsm_set self = member_bit(m),
+		      all = UINT64_MAX >> (DSM_MEMBERS_MAX - w->options->members);
+	const dsm_set newcomer = w->newcomer ? member_bit(w->newcomer - 1u) : 0;
+	const dsm_set there = all & ~(w->absent | w->left);
+	if (core->gone != w->left || (core->present & ~newcomer) != there ||
+	    (core->known & ~newcomer) != (there | w->left) || !(core->present & self))
+		world_fail(w, "I16", -1, "m%u does not know who is there, and who left", m);
+	for (dsm_set left = w->left; left; left &= left - 1) {
+		const uint8_t heir = core->heir[__builtin_ctzll(left)];
+		if (!heir || !(core->known & member_bit(heir - 1u)))
+			world_fail(w, "I16", -1, "m%u does not know the heir of one that left", m);
+	}
+}
+
 void audit_rest(struct world *w, unsigned m)
 {
 	const struct dsm_core *core = w->members[m].core;
@@ -429,9 +447,11 @@ void audit_rest(struct world *w, unsigned m)
 		    core->moving.head | core->moving.tail | core->opening.head |
 			    core->opening.tail | core->opening_at | core->handover.active);
 	left_behind(w, m, "members that it asks", core->fence | core->fenced | core->frozen);
-	if (!(w->left & member_bit(m)))
+	if (!(w->left & member_bit(m))) {
 		left_behind(w, m, "members that leave",
 			    core->unanswered | core->leaving | core->unheard);
+		audit_members(w, m);
+	}
 	for (unsigned p = 0; p < w->options->pages && !w->failure.set; p++) {
 		audit_page(w, m, (uint16_t)p);
 		audit_chunk(w, m, (uint16_t)p);

@@ -37,6 +37,8 @@ static struct dsm_core_config core_config(const struct world *w, unsigned m,
 		.acquire_us = w->tuning.acquire_us,
 		.locals = WORLD_LOCALS,
 	};
+	if (w->founders == w->options->members && w->tuning.epoch % 2)
+		config.founders = 0; /* all */
 	config.local[0] = w->local[0];
 	config.local[1] = w->local[1];
 	if (!teller)

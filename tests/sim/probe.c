@@ -55,6 +55,9 @@ static void probe_members(struct world *w)
 	expect(w, &c, false, "an heir of itself");
 	c.heir[0] = 4;
 	expect(w, &c, false, "an heir that never came");
+	c.present |= (dsm_set)1 << 3;
+	expect(w, &c, true, "the last member for an heir");
+	c.present &= ~((dsm_set)1 << 3);
 	c.heir[0] = 5;
 	expect(w, &c, false, "an heir that is no member");
 	c = good;
@@ -91,6 +94,8 @@ void probe_configs(struct world *w)
 	expect(w, &c, false, "no page");
 	c = (struct dsm_core_config){.pages = 1};
 	expect(w, &c, false, "no member");
+	c = (struct dsm_core_config){.founders = 1, .pages = 1, .present = 1};
+	expect(w, &c, false, "a founder, but no member");
 	c = good;
 	c.self.v++;
 	expect(w, &c, false, "a member that is none");
