@@ -42,6 +42,7 @@ struct dsm_config {
 	struct dsm_range local[DSM_LOCALS_MAX];
 	uint8_t key[CELL_KEY_BYTES];
 	const char *listen;  /* data address of this member, "ip:0" */
+	void *address;	     /* where to map, page-aligned, over nothing; NULL: anywhere */
 	uint32_t hold_us;    /* 0: 200 */
 	uint32_t silence_ms; /* 0: 3000: a member silent for so long is lost */
 	/* Flight recorder: a file of shared memory (memfd_create) that keeps the last events of

@@ -41,7 +41,8 @@ static size_t bitmap_bytes(const struct shard *s)
 
 static int open_mem(struct shard *s, struct err *e)
 {
-	struct mem_config config = {.pages = s->config.pages, .locals = s->config.locals};
+	struct mem_config config = {
+		.pages = s->config.pages, .locals = s->config.locals, .want = s->config.address};
 
 	memcpy(config.local, s->config.local, sizeof(config.local));
 	return s->mem_ops->open(&config, &s->mem, e);

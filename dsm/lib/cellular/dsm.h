@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcellular-dsm: memory that several processes share, on one host or on many.
+ *
+ * A *space* is a range of 4 KiB pages. A process that has created or joined it is a *member*: it
+ * sees the range at an address of its own and reads and writes it as any other memory. A page that
+ * is not here is brought from the member that has it when it is touched; at any time it is writable
+ * at one member or readable at several. Loads, stores and atomic instructions of all members are in
+ * one order that all see the same (sequential consistency, page by page and across pages, as far as
+ * the processor keeps it for threads of one process).
+ *
+ *	struct cdsm_options options = CDSM_OPTIONS;
+ *	struct cdsm_error why;
+ *	struct cdsm *space;
+ *
+ *	options.key_file = "space.key";
+ *	if (cdsm_create(&options, 64 << 20, &space, &why))	// or cdsm_join(&options, address,
+ *...) errx(1, "%s", why.text); uint64_t *word = cdsm_map(space, NULL);
+ *	...
+ *	cdsm_leave(space, 10000, &why);
+ *	cdsm_close(space);
+ *
+ * Needs Linux 6.1 or newer on x86-64, and the right to userfaultfd: read and write permission on
+ * /dev/userfaultfd, or root.
+ *
+ * Errors. A function that returns int returns 0 or one of enum cdsm_code. It then fills *why, if
+ * that is not NULL, with the code and one sentence. Nothing here prints, or ends the process.
+ *
+ * Loss of a member. A member that dies, leaves without cdsm_leave, or is not heard of for
+ * `silence_ms` is lost, and the space ends at all others: there is no copy of what it held. From
+ * then on every call returns CDSM_ELOST, those that wait at once; every access to the range raises
+ * SIGBUS with si_code BUS_ADRERR and the address in si_addr, threads that wait for a page too.
+ * Nothing ever reads zeros or old data. cdsm_check tells why; cdsm_close frees.
+ *
+ * Threads. All functions may be called from any thread at any time, but for cdsm_close: no other
+ * call on that space may be under way or follow, and no thread may touch the range. Different
+ * spaces have nothing to do with each other. No function is async-signal-safe but cdsm_map,
+ * cdsm_self, cdsm_address and cdsm_error_name. A member has one thread of its own, which answers
+ * the other members and blocks all signals.
+ *
+ * Keep the range away from what does not fault as a thread does: mlock, O_DIRECT, registered
+ * buffers of io_uring, RDMA or vhost. read(2) and write(2) into it work (EFAULT once the space has
+ * ended). After fork the child does not have the range: touching it raises SIGSEGV there. It may
+ * exec, and become a member by itself.
+ */
+#ifndef CELLULAR_DSM_H
+#define CELLULAR_DSM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CDSM_PAGE_BYTES	 4096
+#define CDSM_MEMBERS_MAX 64
+#define CDSM_KEY_BYTES	 32
+
+/* ---- errors ---- */
+
+enum cdsm_code {
+	CDSM_OK = 0,
+	CDSM_EINVAL = 1,	/* an argument is out of its range */
+	CDSM_ENOMEM = 2,	/* memory could not be had */
+	CDSM_ESYS = 3,		/* a system call failed; the sentence says which */
+	CDSM_EDENIED = 4,	/* the right to do this is missing: userfaultfd, a key file */
+	CDSM_ENOTFOUND = 5,	/* no such file */
+	CDSM_EEXISTS = 6,	/* address or port is in use */
+	CDSM_ETIMEOUT = 8,	/* the time allowed is over */
+	CDSM_EUNREACHABLE = 9,	/* nobody answers there */
+	CDSM_ELOST = 10,	/* a member was lost: the space has ended */
+	CDSM_EPROTOCOL = 11,	/* the other side is no member, or a broken one */
+	CDSM_EAUTH = 12,	/* the other side has another key */
+	CDSM_EVERSION = 13,	/* the other side speaks another version */
+	CDSM_EUNSUPPORTED = 16, /* not on this kernel, or not in this version of the library */
+	CDSM_ESTATE = 18,	/* not in a state that allows this */
+	CDSM_ENOSPACE = 19,	/* no room: a limit is reached, or no number is left */
+};
+
+#define CDSM_TEXT_MAX 320
+
+struct cdsm_error {
+	int code;		  /* enum cdsm_code */
+	char text[CDSM_TEXT_MAX]; /* one sentence without a newline, NUL-terminated */
+};
+
+/* "CDSM_ELOST" for a code; "?" for a number that is none. */
+const char *cdsm_error_name(int code);
+
+/* Version of the library that runs, as "0.1.0". */
+const char *cdsm_version(void);
+
+/* ---- a space: create, join, leave ---- */
+
+/* Who resolves a page fault. */
+enum cdsm_faults {
+	CDSM_FAULTS_THREAD = 0, /* the member's own thread; the application needs to know nothing */
+};
+
+/*
+ * What is 0 or NULL takes the value said. Begin with CDSM_OPTIONS: new fields come at the end, and
+ * `size` tells a newer library which ones the caller knows. Strings and key belong to the caller
+ * and are not used after the call.
+ */
+struct cdsm_options {
+	size_t size; /* sizeof(struct cdsm_options) */
+	/* Where this member listens for the others: "IP:PORT", "[IPv6]:PORT"; port 0: the system
+	 * chooses. Members dial each other: it must be an address that all can reach.
+	 * NULL: "127.0.0.1:0", this host only. */
+	const char *listen;
+	/* What all members know and nobody else may: CDSM_KEY_BYTES random bytes, or a file that
+	 * holds them as 64 hex digits and that only its owner may read (cdsm_key_file makes one).
+	 * One of both. The links prove that they know it; they are not encrypted. */
+	const unsigned char *key;
+	const char *key_file;
+	uint64_t space; /* tells apart the spaces of one key: the same at all members */
+	/* Where the range shall be in this process, a multiple of the page size; nothing may be
+	 * mapped there. NULL: where the kernel likes. Give all members the same address if the data
+	 * holds pointers into itself. */
+	void *address;
+	/* cdsm_create only; who joins takes them from the space. */
+	uint32_t members;    /* how many may join in the life of the space, the first one counted:
+				1 .. CDSM_MEMBERS_MAX; 0: CDSM_MEMBERS_MAX */
+	uint32_t silence_ms; /* a member not heard of for so long is lost; 0: 3000 */
+	/* How long a page that came here is kept at least before it is given to somebody else, in
+	 * microseconds; longer helps where members write the same pages often. 0: 200. */
+	uint32_t hold_us;
+	uint32_t faults; /* enum cdsm_faults */
+};
+
+#define CDSM_OPTIONS                                                                               \
+	{                                                                                          \
+		.size = sizeof(struct cdsm_options)                                                \
+	}
+
+/*
+ * Makes sure that a key file is there: a missing one is made, with mode 0600, from random bytes of
+ * the system; it appears whole, also when several processes make it at once.
+ *
+ * Errors: CDSM_EINVAL: it is there and holds no key, or others than its owner may read it;
+ * CDSM_EDENIED, CDSM_ENOTFOUND: it cannot be read or made there; CDSM_ESYS.
+ */
+int cdsm_key_file(const char *path, struct cdsm_error *why);
+
+struct cdsm; /* a member's side of a space; made by cdsm_create and cdsm_join */
+
+/*
+ * Begins a space of `bytes` bytes (rounded up to whole pages; up to 2^32 - 1 pages), all zero, with
+ * this process as member 0; others may join it from now on. Memory is taken as pages are touched;
+ * bookkeeping takes 32 bytes a touched page at most.
+ *
+ * Errors: CDSM_EINVAL: options, or no bytes; CDSM_EDENIED: no right to userfaultfd, to the key file
+ * or to the port; CDSM_ENOTFOUND: no key file; CDSM_EEXISTS: the port is in use, or something is
+ * mapped at `address`; CDSM_EUNREACHABLE: `listen` is no address of this host; CDSM_EUNSUPPORTED:
+ * the kernel's userfaultfd lacks what is needed; CDSM_ENOMEM, CDSM_ESYS.
+ */
+int cdsm_create(const struct cdsm_options *options, uint64_t bytes, struct cdsm **out,
+		struct cdsm_error *why);
+
+/*
+ * Becomes a member of the space that the member at `address` belongs to: any of them, as
+ * cdsm_address gives it there. Blocks until all members know this one, or for up to timeout_ms. A
+ * member that cannot be reached, or leaves, is called again until the time is over.
+ *
+ * Errors: CDSM_ETIMEOUT, CDSM_EUNREACHABLE: nobody of that `space` is there, or not all members
+ * could be reached; CDSM_EAUTH: not the same key; CDSM_EPROTOCOL: who listens there is no member;
+ * CDSM_EVERSION; CDSM_ENOSPACE: no number is left (struct cdsm_options, members);
+ * CDSM_ELOST: a member was lost meanwhile; also as cdsm_create.
+ */
+int cdsm_join(const struct cdsm_options *options, const char *address, int timeout_ms,
+	      struct cdsm **out, struct cdsm_error *why);
+
+/*
+ * Leaves the space, which goes on without this member: all that it has moves to the others. Blocks
+ * until they know and have it, or for up to timeout_ms. From the call on no thread here should
+ * touch the range: it may wait until the member has left, and then raises SIGBUS; other calls
+ * return CDSM_ESTATE. What the last member leaves behind is gone. Afterwards call cdsm_close.
+ *
+ * Errors: CDSM_ETIMEOUT: it goes on, call again to wait on; CDSM_ELOST: the space ended before.
+ */
+int cdsm_leave(struct cdsm *space, int timeout_ms, struct cdsm_error *why);
+
+/* Unmaps the range and frees. Without a cdsm_leave that has succeeded the others lose this member.
+ * NULL is allowed. */
+void cdsm_close(struct cdsm *space);
+
+/* 0, or why there is no space any more: CDSM_ELOST; CDSM_ESTATE: this member leaves, or has left.
+ * Never blocks. */
+int cdsm_check(struct cdsm *space, struct cdsm_error *why);
+
+/* ---- what a member sees ---- */
+
+/* The address of the range here; its size to *bytes, if not NULL. Valid until cdsm_close. */
+void *cdsm_map(const struct cdsm *space, size_t *bytes);
+
+/* Number of this member, 0 .. CDSM_MEMBERS_MAX - 1; never used for another one. */
+unsigned cdsm_self(const struct cdsm *space);
+
+/* Who is there now: bit m for member m. 0 once this member left. */
+uint64_t cdsm_present(const struct cdsm *space);
+
+/* Where this member listens, "IP:PORT": what others give to cdsm_join. The space's, valid until
+ * cdsm_close. */
+const char *cdsm_address(const struct cdsm *space);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
