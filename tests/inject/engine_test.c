@@ -2,8 +2,8 @@
 /*
  * Sweeps over the DSM's engine: two members with real userfaultfd and TCP, one of which has a call
  * fail while it opens and connects, while it serves faults, while pages are evicted, while it
- * leaves. Every access that comes back has the right value; else the space ends at both members,
- * with a reason.
+ * closes; or while it joins a space that runs, while it leaves it in order. Every access that comes
+ * back has the right value; else the space ends at both members, with a reason.
  *
  * The member under test is a child of its own, and so is its peer: what waits for a page that never
  * comes ends with its process only.
@@ -30,12 +30,13 @@ enum { MEMBERS = 2, PAGES = 3, ROUNDS = 4, PATIENCE_MS = 20000 };
 
 enum { CRYPTO_ERRORS = 2 }; /* a thread of libcrypto that had an error keeps a queue for them */
 
-enum part { OPEN, FAULTS, EVICTIONS, LEAVING };
+enum part { OPEN, FAULTS, EVICTIONS, CLOSING, JOINING, LEAVING };
 
 /* What both processes see. */
 struct pair {
 	char address[MEMBERS][TRANSPORT_ADDRESS_MAX];
 	atomic_uint published;
+	atomic_uint running;	    /* there is a space to be joined */
 	atomic_uint stage[MEMBERS]; /* how far a member is */
 	atomic_bool lost[MEMBERS];
 	atomic_bool wrong;
@@ -75,21 +76,35 @@ static void on_lost(void *context, struct member_id who, const struct err *why)
 	atomic_store(&m->pair->lost[m->self], true);
 }
 
+/* What is armed is so for both processes: it is not the peer's. */
+static void disarm(const struct member *m)
+{
+	if (m->armed)
+		sweep_disarm();
+}
+
 static void arm(struct member *m, enum part part)
 {
 	if (m->armed && m->part == part)
 		sweep_arm();
-	else if (m->armed)
-		sweep_disarm();
+	else
+		disarm(m);
 }
 
-static int connect_all(struct member *m, struct err *e)
+/* Member 0 begins alone, member 1 comes later and goes sooner. */
+static bool comes_and_goes(enum part part)
+{
+	return part == JOINING || part == LEAVING;
+}
+
+static int begin(struct member *m, struct err *e)
 {
 	struct dsm_config config = {
 		.space = {5},
 		.epoch = {1},
 		.self = {m->self},
 		.members = MEMBERS,
+		.founders = comes_and_goes(m->part) ? 1 : MEMBERS,
 		.pages = PAGES,
 		.key = "a key of some thirty-two bytes",
 		.listen = "127.0.0.1:0",
@@ -98,17 +113,25 @@ static int connect_all(struct member *m, struct err *e)
 		.lost = on_lost,
 	};
 	const char *peers[MEMBERS];
-	int rc = dsm_open(&config, &m->dsm, e);
+	int rc;
 
+	if (comes_and_goes(m->part) && m->self) {
+		if (!await(m->pair, &m->pair->running, 1))
+			return err_set(e, ERR_TIMEOUT, "the other member did not begin");
+		return dsm_join(&config, m->pair->address[0], PATIENCE_MS, m->stop, &m->dsm, e);
+	}
+	rc = dsm_open(&config, &m->dsm, e);
 	if (rc)
 		return rc;
 	dsm_address(m->dsm, m->pair->address[m->self]);
 	atomic_fetch_add(&m->pair->published, 1);
-	if (!await(m->pair, &m->pair->published, MEMBERS))
+	if (!await(m->pair, &m->pair->published, config.founders))
 		return err_set(e, ERR_TIMEOUT, "the other member did not open");
 	for (unsigned i = 0; i < MEMBERS; i++)
 		peers[i] = m->pair->address[i];
-	return dsm_connect(m->dsm, peers, PATIENCE_MS, m->stop, e);
+	rc = dsm_connect(m->dsm, peers, PATIENCE_MS, m->stop, e);
+	atomic_store(&m->pair->running, !rc);
+	return rc;
 }
 
 /*
@@ -153,6 +176,40 @@ static bool join_in_time(pthread_t thread, struct pair *p)
 	return true;
 }
 
+/* Who stays has all that was written. */
+static bool has_all(const struct member *m)
+{
+	const uint8_t *base = dsm_base(m->dsm);
+
+	for (unsigned i = 0; i < PAGES; i++)
+		if (atomic_load((const _Atomic uint64_t *)(base + i * DSM_PAGE_SIZE)) !=
+		    MEMBERS * ROUNDS)
+			return false;
+	return true;
+}
+
+/* Member 1 leaves the space, which goes on. */
+static int part_in_order(struct member *m)
+{
+	struct pair *p = m->pair;
+	struct err e = {0};
+	int rc = 0;
+
+	arm(m, LEAVING);
+	if (m->self)
+		rc = dsm_leave(m->dsm, PATIENCE_MS, &e);
+	if (rc && rc != ERR_LOST)
+		_exit(SWEEP_WRONG);
+	if (rc)
+		return sweep_refused(rc, e.text);
+	atomic_store(&p->stage[m->self], 1);
+	if (!m->self && await(p, &p->stage[1], 1) && !has_all(m))
+		atomic_store(&p->wrong, true);
+	dsm_close(m->dsm);
+	disarm(m);
+	return m->worked ? SWEEP_DONE : SWEEP_REFUSED;
+}
+
 static bool over(const struct pair *p)
 {
 	return atomic_load(&p->lost[0]) || atomic_load(&p->lost[1]);
@@ -168,11 +225,11 @@ static int play(struct member *m)
 	int rc;
 
 	mac_prepare(); /* what libcrypto keeps is not counted */
-	arm(m, OPEN);
-	rc = connect_all(m, &e);
+	arm(m, comes_and_goes(m->part) ? JOINING : OPEN);
+	rc = begin(m, &e);
 	if (rc) {
 		dsm_close(m->dsm);
-		sweep_disarm();
+		disarm(m);
 		if (m->armed && sweep_left() > CRYPTO_ERRORS) {
 			fprintf(stderr, "  %ld allocations are left\n", sweep_left());
 			return SWEEP_WRONG;
@@ -184,14 +241,16 @@ static int play(struct member *m)
 		return SWEEP_REFUSED;
 	if (!join_in_time(worker, p))
 		_exit(over(p) ? SWEEP_REFUSED : SWEEP_WRONG);
-	arm(m, LEAVING);
+	if (comes_and_goes(m->part) && !over(p))
+		return part_in_order(m);
+	arm(m, CLOSING);
 	atomic_store(&p->stage[m->self], 1);
 	await(p, &p->stage[!m->self], 1);
 	dsm_quiesce(m->dsm);
 	atomic_store(&p->stage[m->self], 2);
 	await(p, &p->stage[!m->self], 2);
 	dsm_close(m->dsm);
-	sweep_disarm();
+	disarm(m);
 	return m->worked ? SWEEP_DONE : over(p) ? SWEEP_REFUSED : SWEEP_WRONG;
 }
 
@@ -255,7 +314,7 @@ static enum sweep_outcome two_members(void *context)
 
 int main(int argc, char **argv)
 {
-	static enum part parts[] = {OPEN, FAULTS, EVICTIONS, LEAVING};
+	static enum part parts[] = {OPEN, FAULTS, EVICTIONS, CLOSING, JOINING, LEAVING};
 	const struct sweep sweeps[] = {
 		{.name = "engine-open", .run = two_members, .context = &parts[0], .loose = true},
 		{.name = "engine-fault",
@@ -268,7 +327,17 @@ int main(int argc, char **argv)
 		 .context = &parts[2],
 		 .loose = true,
 		 .by_site = !CELLULAR_LONG},
-		{.name = "engine-leave", .run = two_members, .context = &parts[3], .loose = true},
+		{.name = "engine-close", .run = two_members, .context = &parts[3], .loose = true},
+		{.name = "engine-join",
+		 .run = two_members,
+		 .context = &parts[4],
+		 .loose = true,
+		 .by_site = !CELLULAR_LONG},
+		{.name = "engine-leave",
+		 .run = two_members,
+		 .context = &parts[5],
+		 .loose = true,
+		 .by_site = !CELLULAR_LONG},
 	};
 	bool good = true;
 
