@@ -14,8 +14,17 @@ static void say(struct dsm_core *core, uint32_t token, uint32_t result)
 	fx->reason = result;
 }
 
+/* What is written from now on need not be the work of a thread (R42). */
+static void lend(struct dsm_core *core, const struct dsm_collection *c)
+{
+	for (uint8_t i = 0; i < c->pages && c->write; i++)
+		dsm_holder(core, c->page[i])->lent = 1;
+}
+
 void dsm_acquire_done(struct dsm_core *core, unsigned index, uint32_t result)
 {
+	if (result == ERR_OK)
+		lend(core, &core->collection[index]);
 	say(core, core->token[index], result);
 }
 

@@ -72,5 +72,6 @@ void dsm_holder_write_silently(struct dsm_core *core, uint32_t page)
 
 void dsm_holder_granted_now(struct dsm_core *core, struct dsm_holder *h)
 {
+	h->lent = 0;
 	h->granted_us = (uint32_t)(core->now / 1000);
 }

@@ -51,6 +51,7 @@ struct dsm_holder {
 	uint8_t backlog : 1;	/* waits for a free transaction */
 	uint8_t want_write : 1; /* ... to write */
 	uint8_t collected : 1;	/* may be one of a collection's pages */
+	uint8_t lent : 1;	/* a device got the right to write it since it was granted */
 	uint8_t txn;		/* transaction under way for it, index + 1; 0: none */
 	uint16_t deferred;	/* request held back, index + 1; 0: none */
 	uint32_t version;	/* of the grant this copy came with */

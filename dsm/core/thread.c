@@ -222,7 +222,7 @@ static unsigned writers(const struct dsm_core *core, uint32_t page)
 void dsm_threads_proof(struct dsm_core *core, const struct dsm_proof *proof)
 {
 	uint32_t page = (uint32_t)proof->page.v;
-	bool alone = proof->written && writers(core, page) == 1;
+	bool alone = proof->written && !dsm_holder(core, page)->lent && writers(core, page) == 1;
 
 	for (uint32_t i = 0; i < core->threads; i++) {
 		struct dsm_thread *t = &core->thread[i];

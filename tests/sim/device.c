@@ -108,6 +108,8 @@ void device_acquired(struct world *w, unsigned m, uint32_t token, uint32_t resul
 	d->since = w->members[m].cause.now; /* a slow member says it later than its core */
 	w->figures->acquires++;
 	for (uint16_t p = d->first; p < d->first + d->pages; p++)
+		w->members[m].memory.frames[p].lent |= d->write;
+	for (uint16_t p = d->first; p < d->first + d->pages; p++)
 		if (!thread_may(w, m, p, d->write))
 			world_fail(w, "I9", p, "m%u acquired a page that is not there", m);
 	after(w, m, index, rng_below(&w->rng, (uint32_t)w->tuning.device_use));

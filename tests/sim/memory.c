@@ -80,6 +80,7 @@ static void grant(struct world *w, unsigned m, uint16_t page, bool writable)
 	struct frame *f = &w->members[m].memory.frames[page];
 	f->given_back = false;
 	f->gained = w->members[m].cause.now;
+	f->lent = false;
 	begin_hold(w, m, page);
 	f->watched = writable;
 	f->came = f->value;

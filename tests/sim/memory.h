@@ -20,6 +20,7 @@ struct frame {
 	bool present;
 	bool writable;
 	uint64_t gained;    /* now of the step that last gave any right */
+	bool lent;	    /* a device was told since that it may write */
 	bool asked_for;	    /* by a forward that was not answered yet */
 	bool given_back;    /* an EVICT was asked for since the page came */
 	bool zeros;	    /* came as zeros, and was not writable since */

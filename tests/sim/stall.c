@@ -40,9 +40,10 @@ static bool wants_to_write(const struct dsm_collection *c, uint64_t page)
 
 /* ---- R42 ---- */
 
-static void take_proof(const struct dsm_proof *proof)
+static void take_proof(const struct world *w, unsigned m, const struct dsm_proof *proof)
 {
-	unsigned writers = 0;
+	const uint16_t page = world_page(w, proof->page);
+	unsigned writers = w->members[m].memory.frames[page].lent;
 	for (unsigned i = 0; i < DSM_ACQUIRES_MAX; i++)
 		writers += x.core->collection[i].state != COLLECTION_IDLE &&
 			   wants_to_write(&x.core->collection[i], proof->page.v);
@@ -73,14 +74,19 @@ static bool ran_long(const struct dsm_thread *t)
 
 /* What it stalled on until now is asked for again; if that is the same page, it may come at once.
  */
+static void ask_again(const struct stalled *s)
+{
+	if (s->set.state != COLLECTION_WANTS)
+		return;
+	x.asked_again = true;
+	x.again = s->t.stalled;
+	x.again_write = wants_to_write(&s->set, s->t.stalled);
+	x.under_way = x.core->holders[x.again].txn;
+}
+
 static void start_over(struct stalled *s)
 {
-	if (s->set.state == COLLECTION_WANTS) {
-		x.asked_again = true;
-		x.again = s->t.stalled;
-		x.again_write = wants_to_write(&s->set, s->t.stalled);
-		x.under_way = x.core->holders[x.again].txn;
-	}
+	ask_again(s);
 	s->set = (struct dsm_collection){0};
 	s->t.rounds = 0;
 	s->t.written = s->t.unwritten = s->t.shared = false;
@@ -168,7 +174,7 @@ void stall_before(const struct world *w, unsigned m, const struct dsm_event *eve
 		x.v[i] = (struct stalled){x.core->thread[i],
 					  x.core->collection[DSM_ACQUIRES_MAX + i]};
 	for (unsigned i = 0; i < event->proofs; i++)
-		take_proof(&event->proof[i]);
+		take_proof(w, m, &event->proof[i]);
 	if (event->type != DSM_EV_FAULT || !event->fault.thread || is_refused(w, m, event))
 		return;
 	x.id = event->fault.thread;
@@ -192,6 +198,7 @@ void stall_before(const struct world *w, unsigned m, const struct dsm_event *eve
 	for (int i = 0; i < DSM_THREADS_MAX; i++)
 		if (x.v[i].t.last == x.v[x.who].t.last && i != x.who)
 			x.unsure = true;
+	ask_again(&x.v[x.who]);
 	x.v[x.who] = new;
 }
 

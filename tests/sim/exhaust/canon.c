@@ -122,8 +122,10 @@ static bool is_put(const struct dsm_txn *t)
 	return t->state == TXN_PUT_HELD || t->state == TXN_PUT_GONE;
 }
 
+/* Threads have no sets where devices acquire (R42): exhaust.c. */
 static void dead_holder(struct exhaust_member *m, struct dsm_holder *h)
 {
+	h->lent = 0;
 	if (h->state == DSM_I && !(h->txn && is_put(&m->core.txn[h->txn - 1])))
 		h->version = 0;
 	if (!h->backlog)
@@ -132,6 +134,7 @@ static void dead_holder(struct exhaust_member *m, struct dsm_holder *h)
 
 static void dead_frame(struct frame *f)
 {
+	f->lent = false;
 	if (!f->present)
 		*f = (struct frame){.asked_for = f->asked_for};
 }

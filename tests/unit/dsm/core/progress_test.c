@@ -482,6 +482,27 @@ static void a_page_of_a_device_proves_nothing(void)
 	end();
 }
 
+/* R42: ... also if it has released it since, until the page comes anew. */
+static void a_page_a_device_had_proves_nothing(void)
+{
+	begin(3);
+	get_and_lose(LOW, false);
+	rack_tick(r, RACK_HOLD_US);
+	rack_acquire(r, 1, LOW, 1, true, 1);
+	rack_settle(r);
+	ASSERT_STATE(r, 1, LOW, DSM_M);
+	rack_release(r, 1, 1);
+	prove(1, LOW, true);
+	CU_ASSERT_FALSE(r->core[1]->thread[0].written);
+	CU_ASSERT_TRUE(r->core[1]->thread[0].shared);
+	rack_fault(r, 2, LOW, true);
+	rack_settle(r);
+	rack_tick(r, RACK_HOLD_US);
+	get_and_lose(LOW, true);
+	CU_ASSERT_TRUE(r->core[1]->thread[0].written);
+	end();
+}
+
 /* R42: who only reads a page did not write it. */
 static void a_page_to_read_proves_nothing(void)
 {
@@ -574,6 +595,7 @@ int main(void)
 		UNIT_CASE(the_next_set_is_a_new_one),
 		UNIT_CASE(a_page_of_two_threads_proves_nothing),
 		UNIT_CASE(a_page_of_a_device_proves_nothing),
+		UNIT_CASE(a_page_a_device_had_proves_nothing),
 		UNIT_CASE(a_page_to_read_proves_nothing),
 		UNIT_CASE(a_long_run_starts_over),
 		UNIT_CASE(the_latest_did_not_run),
