@@ -13,6 +13,17 @@
  * without it; or all agree not to use the space any more: dsm_quiesce tells the engine that losses
  * are expected now.
  *
+ * Inline faults (dsm_config.inline_faults; dsm/trap.h, dsm/pump.h). A thread that touches a page
+ * that is not here gets SIGBUS, and the handler installed by dsm_connect or dsm_join brings the
+ * page; it needs 16 KiB of the thread's own stack. What it asks of the program: SIGBUS is not
+ * blocked; a handler installed later hands on what it does not know; system calls are given no
+ * memory of the range (they fail with EFAULT), and no vCPU runs in it. A SIGBUS of another address
+ * goes to the handler that was there before. Signals wait while a thread waits for a page, but not
+ * for longer than some 20 ms.
+ *
+ * What these functions are given lies outside the range, and so do the heap and all locks that are
+ * held while they are called.
+ *
  * Threads: one engine thread a space, made by dsm_open's caller through dsm_connect. Callbacks run
  * on it: they must not block, must not touch coherent pages, must not call dsm_acquire, dsm_leave,
  * dsm_stats, dsm_map or dsm_close. All other functions may be called from any thread.
@@ -49,6 +60,9 @@ struct dsm_config {
 	 * this member (dsm/core/journal.h), to be read by whoever holds it, also after this
 	 * process is gone. 0: none. Stays the caller's; not used after dsm_open. */
 	int recorder;
+	/* Faults are served in the faulting thread, by a handler of SIGBUS, where that is faster:
+	 * see "Inline faults". UNSUPPORTED on processors other than x86-64. */
+	bool inline_faults;
 
 	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */

@@ -43,7 +43,8 @@
  *  M12 An access over two pages needs both at the same time; it faults for one after the other,
  *	and nothing of a store is seen before both are there. Locked instructions too.
  *
- * Threads: all functions from one thread (the shard's), except open, and duplicate.
+ * Threads: all functions from one thread at a time (who runs the shard), except open, and
+ * duplicate.
  */
 #ifndef CELLULAR_DSM_MEM_H
 #define CELLULAR_DSM_MEM_H
@@ -62,6 +63,9 @@ struct mem_config {
 	uint8_t locals; /* ranges that stay ordinary private memory */
 	struct dsm_range local[DSM_LOCALS_MAX];
 	void *want; /* address to map at (not over an existing mapping), or NULL */
+	/* A fault raises SIGBUS in its thread, and is not read from fd. System calls into pages
+	 * that are missing or protected fail with EFAULT, and so does KVM_RUN. */
+	bool sigbus;
 };
 
 struct mem_fault {

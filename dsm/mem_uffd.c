@@ -33,6 +33,7 @@ enum {
 
 struct mem {
 	int fd;
+	bool sigbus; /* nobody waits in the kernel */
 	uint8_t *base;
 	size_t bytes;
 };
@@ -65,19 +66,18 @@ static int uffd_descriptor(struct err *e)
 }
 
 /* THREAD_ID is welcome, write-protection is needed; EVENT_* are never asked for (M7). */
-static int uffd_features(int fd, struct err *e)
+static int uffd_features(int fd, bool sigbus, struct err *e)
 {
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID,
-	};
+	const uint64_t need = UFFD_FEATURE_PAGEFAULT_FLAG_WP | (sigbus ? UFFD_FEATURE_SIGBUS : 0);
+	struct uffdio_api api = {.api = UFFD_API, .features = need | UFFD_FEATURE_THREAD_ID};
 
 	if (ioctl(fd, UFFDIO_API, &api) == 0)
 		return ERR_OK;
-	api = (struct uffdio_api){.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+	api = (struct uffdio_api){.api = UFFD_API, .features = need};
 	if (ioctl(fd, UFFDIO_API, &api) == 0)
 		return ERR_OK;
-	return err_set(e, ERR_UNSUPPORTED, "userfaultfd of this kernel cannot write-protect");
+	return err_set(e, ERR_UNSUPPORTED, "userfaultfd of this kernel cannot write-protect%s",
+		       sigbus ? ", or raise signals" : "");
 }
 
 /* Reserves address space: at `want`, or aligned where the kernel likes. */
@@ -187,12 +187,13 @@ static int uffd_open(const struct mem_config *config, struct mem **out, struct e
 	if (!m)
 		return err_set(e, ERR_NOMEM, "no memory for the memory adapter");
 	m->bytes = config->pages << DSM_PAGE_SHIFT;
+	m->sigbus = config->sigbus;
 	m->fd = uffd_descriptor(e);
 	if (m->fd < 0) {
 		rc = e ? (int)e->code : ERR_DENIED;
 		goto fail;
 	}
-	rc = uffd_features(m->fd, e);
+	rc = uffd_features(m->fd, config->sigbus, e);
 	if (!rc)
 		rc = map_range(m, config->want, e);
 	if (!rc)
@@ -344,6 +345,8 @@ static int uffd_wake(struct mem *m, struct gpage page, struct err *e)
 	struct uffdio_range range = page_range(m, page);
 	int rc;
 
+	if (m->sigbus)
+		return ERR_OK;
 	do
 		rc = ioctl(m->fd, UFFDIO_WAKE, &range);
 	while (rc && errno == EAGAIN);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dsm/core/journal.h"
+#include "dsm/trap.h"
 #include "proto/base/fd.h"
 
 enum {
@@ -42,7 +43,11 @@ static size_t bitmap_bytes(const struct shard *s)
 static int open_mem(struct shard *s, struct err *e)
 {
 	struct mem_config config = {
-		.pages = s->config.pages, .locals = s->config.locals, .want = s->config.address};
+		.pages = s->config.pages,
+		.locals = s->config.locals,
+		.want = s->config.address,
+		.sigbus = s->config.inline_faults,
+	};
 
 	memcpy(config.local, s->config.local, sizeof(config.local));
 	return s->mem_ops->open(&config, &s->mem, e);
@@ -194,9 +199,10 @@ int shard_start(struct shard *s, struct err *e)
 	sigset_t all, before;
 	int rc = shard_watch(s, e);
 
+	if (!rc && s->config.inline_faults)
+		rc = shard_catch_faults(s, e);
 	if (rc)
 		return rc;
-
 	sigfillset(&all);
 	sigdelset(&all, SIGSYS); /* of a sandbox: its handler says which call it was */
 	pthread_sigmask(SIG_SETMASK, &all,
@@ -220,6 +226,8 @@ void shard_close(struct shard *s)
 	}
 	if (s->transport)
 		s->transport_ops->close(s->transport);
+	if (s->mem && s->config.inline_faults)
+		trap_remove(s->mem_ops->base(s->mem));
 	if (s->mem)
 		s->mem_ops->close(s->mem);
 	fd_close(&s->epoll);

@@ -9,13 +9,15 @@
  * channels alive until shard_close, but it never reads a fault, steps the core or wakes a thread
  * again.
  *
- * Files: shard.c (life), shard_loop.c (the thread), shard_effects.c (what the core asks for),
- * shard_end.c (the end of the space), shard_leave.c (members that come and go); whose turn that is:
- * membership.c.
+ * Files: shard.c (life), shard_loop.c (the thread),
+ * shard_commands.c (what it is told), shard_effects.c (what the core asks for),
+ * shard_inline.c (in the faulting thread), shard_end.c (the end of the space), shard_leave.c
+ * (members that come and go); whose turn that is: membership.c.
  *
  * Threads: shard_command, shard_quiesce, shard_ended and shard_present from any; the `user`
- * functions are called on the shard's thread, without a lock; the rest of struct shard belongs to
- * the shard's thread once it runs.
+ * functions are called on the shard's thread, without a lock, but `left` and `acquired`, which may
+ * also come in a thread that faults; the rest of struct shard belongs, once its thread runs, to who
+ * runs the shard: its thread, or with config.inline_faults whoever has the lock of struct pump.
  */
 #ifndef CELLULAR_DSM_SHARD_H
 #define CELLULAR_DSM_SHARD_H
@@ -30,6 +32,7 @@
 #include "dsm/hot.h"
 #include "dsm/membership.h"
 #include "dsm/mem.h"
+#include "dsm/pump.h"
 #include "dsm/timing.h"
 #include "dsm/written.h"
 
@@ -75,6 +78,15 @@ struct shard_map {
 /* How far this member is with leaving (shard_leave.c). */
 enum shard_part { PART_STAYS, PART_WANTS, PART_LEAVES, PART_PARTS, PART_LEFT };
 
+/* What a round finds to do, as a set. */
+enum shard_ready {
+	SHARD_FAULTS = 1 << 0,
+	SHARD_MESSAGES = 1 << 1,
+	SHARD_COMMANDS = 1 << 2,
+	SHARD_TIMER = 1 << 3,
+	SHARD_MAP = 1 << 4, /* no descriptor: only ever left over */
+};
+
 struct shard {
 	struct dsm_config config;
 	struct shard_user user;
@@ -93,11 +105,21 @@ struct shard {
 	bool running;
 	int epoll;
 	int timer;
-	uint64_t deadline;     /* of the core; UINT64_MAX: none */
-	uint64_t armed;	       /* what the timer is set to; at most deadline once a round is over */
+	uint64_t deadline; /* of the core; UINT64_MAX: none */
+	uint64_t armed;	   /* what the timer is set to; at most deadline once a round is over */
 	struct awake awake;
 	uint32_t left;	       /* what the last round did not finish, as a set: do not sleep */
 	struct shard_map *map; /* under way, or NULL */
+
+	/* Of inline faults: who runs the shard; an event that is not for a faulting thread; an end
+	 * that was found by one, and that the user was not told yet. */
+	struct pump pump;
+	struct transport_event kept;
+	struct {
+		bool due;
+		struct member_id member;
+		struct err why;
+	} verdict;
 
 	/* The step under way. */
 	struct dsm_event event;
@@ -153,6 +175,16 @@ int shard_watch(struct shard *s, struct err *e);
 void *shard_thread(void *shard);
 /* Is the caller the shard's thread? */
 bool shard_is_mine(const struct shard *s);
+/* Parts of a round: what is ready is done; what was to be sent is handed to the system; the timer
+ * is set. */
+void shard_serve(struct shard *s, uint32_t ready);
+void shard_send(struct shard *s);
+void shard_arm(struct shard *s);
+/* Carries out up to n commands; goes on with a map. */
+void shard_commands(struct shard *s, uint32_t n);
+void shard_map_on(struct shard *s);
+/* From now on threads that fault serve themselves. */
+int shard_catch_faults(struct shard *s, struct err *e);
 /* One step of the core with s->event, and its effects. Not after the end. */
 void shard_step(struct shard *s);
 void shard_stats(struct shard *s, struct dsm_stats *out);
@@ -172,5 +204,7 @@ void shard_member_gone(struct shard *s, struct member_id member);
 void shard_member_here(struct shard *s, struct member_id member);
 /* Tells the other members and the user; nothing is served any more. */
 void shard_end(struct shard *s, struct member_id member, const struct err *why);
+/* The shard's thread: tells the user of an end that another thread found. */
+void shard_tell_end(struct shard *s);
 
 #endif

@@ -37,7 +37,21 @@ void shard_end(struct shard *s, struct member_id member, const struct err *why)
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->mem_ops->fd(s->mem), NULL);
 	s->deadline = UINT64_MAX;
 	tell_members(s, member);
-	s->user.ended(s->user.context, member, why);
+	if (!s->config.inline_faults || shard_is_mine(s)) {
+		s->user.ended(s->user.context, member, why);
+		return;
+	}
+	s->verdict.due = true; /* a thread that faults calls nothing of the program */
+	s->verdict.member = member;
+	s->verdict.why = *why;
+}
+
+void shard_tell_end(struct shard *s)
+{
+	if (!s->verdict.due)
+		return;
+	s->verdict.due = false;
+	s->user.ended(s->user.context, s->verdict.member, &s->verdict.why);
 }
 
 void shard_fail(struct shard *s, const struct err *why)

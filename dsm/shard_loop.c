@@ -19,12 +19,7 @@
 #include "proto/base/clock.h"
 
 enum {
-	READY_FAULTS = 1 << 0,
-	READY_MESSAGES = 1 << 1,
-	READY_COMMANDS = 1 << 2,
-	READY_TIMER = 1 << 3,
-	READY_MAP = 1 << 4, /* no descriptor: only ever left over */
-	READY_SOURCES = 4,
+	SOURCES = 4,
 
 	FAULT_BATCH = 32,
 	FAULT_BATCHES = 4,    /* a round */
@@ -43,33 +38,91 @@ static int watch(struct shard *s, int fd, uint32_t ready, struct err *e)
 
 int shard_watch(struct shard *s, struct err *e)
 {
-	int rc = watch(s, s->mem_ops->fd(s->mem), READY_FAULTS, e);
+	int rc = watch(s, s->mem_ops->fd(s->mem), SHARD_FAULTS, e);
 
 	if (!rc)
-		rc = watch(s, s->transport_ops->fd(s->transport), READY_MESSAGES, e);
+		rc = watch(s, s->transport_ops->fd(s->transport), SHARD_MESSAGES, e);
 	if (!rc)
-		rc = watch(s, command_fd(s->commands), READY_COMMANDS, e);
+		rc = watch(s, command_fd(s->commands), SHARD_COMMANDS, e);
 	if (!rc)
-		rc = watch(s, s->timer, READY_TIMER, e);
+		rc = watch(s, s->timer, SHARD_TIMER, e);
 	return rc;
 }
 
-/* What epoll knows, as a set. */
-static uint32_t ask(struct shard *s, int timeout_ms)
+/* What epoll knows, as a set; errnum: 0, or what it failed with. */
+static uint32_t watched(const struct shard *s, int timeout_ms, int *errnum)
 {
-	struct epoll_event ev[READY_SOURCES];
+	struct epoll_event ev[SOURCES];
 	uint32_t ready = 0;
-	int n = epoll_wait(s->epoll, ev, READY_SOURCES, timeout_ms);
+	int n = epoll_wait(s->epoll, ev, SOURCES, timeout_ms);
 
-	if (n < 0 && errno != EINTR) {
-		struct err e;
-
-		err_sys(&e, errno, "epoll_wait");
-		shard_fail(s, &e);
-	}
+	*errnum = n < 0 && errno != EINTR ? errno : 0;
 	for (int i = 0; i < n; i++)
 		ready |= ev[i].data.u32;
 	return ready;
+}
+
+static void check_watch(struct shard *s, int errnum)
+{
+	struct err e;
+
+	if (!errnum)
+		return;
+	err_sys(&e, errnum, "epoll_wait");
+	shard_fail(s, &e);
+}
+
+static uint32_t ask(struct shard *s, int timeout_ms)
+{
+	int errnum;
+	uint32_t ready = watched(s, timeout_ms, &errnum);
+
+	check_watch(s, errnum);
+	return ready;
+}
+
+/* What the shard's thread finds with the lock that it did not have for a while. */
+static uint32_t left_by_others(struct shard *s)
+{
+	uint32_t left = s->left;
+
+	s->left = 0;
+	return left | (pump_asked(&s->pump) ? SHARD_FAULTS : 0);
+}
+
+/* Sleeps, without the lock, and then takes it. */
+static uint32_t sleep_without(struct shard *s)
+{
+	uint32_t ready;
+	int errnum;
+
+	if (pump_asked(&s->pump) && !shard_ended(s) && pump_try(&s->pump))
+		return left_by_others(s);
+	ready = watched(s, -1, &errnum);
+	pump_lock(&s->pump);
+	check_watch(s, errnum);
+	return ready | left_by_others(s);
+}
+
+static uint32_t sleep_on(struct shard *s)
+{
+	if (!s->config.inline_faults)
+		return ask(s, -1);
+	pump_unlock(&s->pump);
+	return sleep_without(s);
+}
+
+/* For whoever wants this core, or to run the shard itself: then it does so, and the shard's thread
+ * sleeps. */
+static uint32_t step_aside(struct shard *s)
+{
+	if (!s->config.inline_faults) {
+		sched_yield();
+		return 0;
+	}
+	pump_unlock(&s->pump);
+	sched_yield();
+	return pump_try(&s->pump) ? left_by_others(s) : sleep_without(s);
 }
 
 /* Mostly for messages: they are what is worth staying awake for. */
@@ -83,10 +136,10 @@ static uint32_t look_on(struct shard *s)
 		uint64_t last = now;
 
 		if (s->transport_ops->look(s->transport))
-			return READY_MESSAGES;
+			return SHARD_MESSAGES;
 		if (i % LOOKS == 0)
 			ready = ask(s, 0);
-		sched_yield();
+		ready |= step_aside(s);
 		now = clock_ns();
 		awake_looked(&s->awake, last, now);
 	}
@@ -102,7 +155,7 @@ static uint32_t shard_wait(struct shard *s)
 	if (ready)
 		return ready | ask(s, 0);
 	ready = look_on(s);
-	return ready ? ready : ask(s, -1);
+	return ready ? ready : sleep_on(s);
 }
 
 /* A message of the link: not the core's business. */
@@ -193,19 +246,31 @@ static void transport_event(struct shard *s, const struct transport_event *ev)
 		message(s, ev);
 }
 
+/* A thread that faults leaves to the shard's thread what may call the program, or takes long. */
+static bool is_for_anybody(const struct shard *s, const struct transport_event *ev)
+{
+	bool core = ev->type == TRANSPORT_MSG &&
+		    (ev->msg.type < PAGE_PING || ev->msg.type == PAGE_REDIRECT);
+
+	return core || !s->config.inline_faults || shard_is_mine(s);
+}
+
 static void messages(struct shard *s)
 {
-	struct transport_event ev;
+	struct transport_event *ev = &s->kept;
 
 	for (int i = 0; i < MESSAGE_BUDGET; i++) {
-		s->transport_ops->poll(s->transport, &ev);
-		if (ev.type == TRANSPORT_NONE)
+		if (ev->type == TRANSPORT_NONE)
+			s->transport_ops->poll(s->transport, ev);
+		if (ev->type == TRANSPORT_NONE)
 			return;
-		if (shard_ended(s))
-			continue; /* reads on, so that the others can send their reason */
-		transport_event(s, &ev);
+		if (!is_for_anybody(s, ev))
+			break;
+		if (!shard_ended(s)) /* else reads on, so that the others can send their reason */
+			transport_event(s, ev);
+		ev->type = TRANSPORT_NONE;
 	}
-	s->left |= READY_MESSAGES;
+	s->left |= SHARD_MESSAGES;
 }
 
 static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
@@ -227,7 +292,8 @@ static void faults(struct shard *s)
 	struct mem_fault batch[FAULT_BATCH];
 
 	for (int round = 0; round < FAULT_BATCHES; round++) {
-		int n = s->mem_ops->faults(s->mem, batch, FAULT_BATCH);
+		int n = s->config.inline_faults ? pump_take(&s->pump, batch, FAULT_BATCH)
+						: s->mem_ops->faults(s->mem, batch, FAULT_BATCH);
 		uint64_t now = clock_ns();
 
 		awake_asked(&s->awake, now);
@@ -242,16 +308,11 @@ static void faults(struct shard *s)
 		if (n < FAULT_BATCH || shard_ended(s))
 			return;
 	}
-	s->left |= READY_FAULTS;
+	s->left |= SHARD_FAULTS;
 }
 
 static void timer(struct shard *s)
 {
-	uint64_t expirations;
-
-	if (read(s->timer, &expirations, sizeof(expirations)) < 0)
-		return; /* set anew meanwhile */
-	s->armed = UINT64_MAX;
 	if (shard_ended(s) || clock_ns() < s->deadline)
 		return;
 	s->deadline = UINT64_MAX;
@@ -261,7 +322,7 @@ static void timer(struct shard *s)
 
 /* A timer that fires early costs one round, setting it costs a system call: so it is only ever
  * moved forward. */
-static void arm(struct shard *s)
+void shard_arm(struct shard *s)
 {
 	const uint64_t second = 1000000000;
 	struct itimerspec at = {.it_value = {.tv_sec = (time_t)(s->deadline / second),
@@ -281,117 +342,51 @@ static void arm(struct shard *s)
 	s->armed = s->deadline;
 }
 
-static void post(struct shard *s, const struct command *c)
+void shard_serve(struct shard *s, uint32_t ready)
 {
-	const struct dsm_msg msg = {
-		.type = PAGE_POST,
-		.requester = s->config.self,
-		.epoch = s->config.epoch,
-	};
-
-	if (member_eq(c->to, s->config.self))
-		s->user.post(s->user.context, c->to, s->post, c->bytes);
-	else
-		s->transport_ops->send(s->transport, c->to, &msg, s->post, c->bytes);
+	if (ready & SHARD_MESSAGES)
+		messages(s);
+	if ((ready & SHARD_FAULTS) && !shard_ended(s))
+		faults(s);
+	if (ready & SHARD_TIMER)
+		timer(s);
 }
 
-/* A command for the core as its event; false: not for the core. */
-static bool command_event(const struct command *c, struct dsm_event *ev)
+void shard_send(struct shard *s)
 {
-	*ev = (struct dsm_event){.now = clock_ns()};
-	switch ((enum command_type)c->type) {
-	case COMMAND_ACQUIRE:
-		ev->type = DSM_EV_ACQUIRE;
-		ev->acquire.page = c->page;
-		ev->acquire.pages = c->pages;
-		ev->acquire.write = c->write;
-		ev->acquire.token = c->token;
-		return true;
-	case COMMAND_RELEASE:
-		ev->type = DSM_EV_RELEASE;
-		ev->release.token = c->token;
-		return true;
-	case COMMAND_EVICT:
-	case COMMAND_DISCARD:
-		ev->type = DSM_EV_EVICT;
-		ev->evict.page = c->page;
-		ev->evict.discard = c->type == COMMAND_DISCARD;
-		return true;
-	case COMMAND_MOVE:
-		ev->type = DSM_EV_MOVE;
-		ev->move.page = c->page;
-		ev->move.to = c->to;
-		return true;
-	default:
+	s->transport_ops->flush(s->transport);
+	if (s->timing.fresh_n)
+		timing_sent(&s->timing, clock_ns());
+}
+
+/* False: it was set anew meanwhile. */
+static bool timer_fired(struct shard *s)
+{
+	uint64_t expirations;
+
+	if (read(s->timer, &expirations, sizeof(expirations)) < 0)
 		return false;
-	}
-}
-
-static void command(struct shard *s, const struct command *c)
-{
-	if (c->type == COMMAND_STATS) {
-		shard_stats(s, c->request);
-		s->user.answered(s->user.context, c->request);
-	} else if (c->type == COMMAND_MAP) {
-		s->map = c->request;
-	} else if (shard_ended(s)) {
-		return; /* who waits for an acquire was told by `ended` */
-	} else if (c->type == COMMAND_POST) {
-		post(s, c);
-	} else if (c->type == COMMAND_LEAVE) {
-		shard_leave(s);
-	} else if (command_event(c, &s->event)) {
-		shard_step(s);
-	}
-}
-
-/* Those that waited at the start: a callback that posts to itself does not keep the round from
- * ending. */
-static void commands(struct shard *s, uint32_t n)
-{
-	struct command c;
-
-	while (n-- && command_pop(s->commands, &c, s->post))
-		command(s, &c);
-	if (command_waiting(s->commands))
-		s->left |= READY_COMMANDS;
-}
-
-static void map_on(struct shard *s)
-{
-	struct shard_map *map = s->map;
-
-	if (!map)
-		return;
-	if (shard_map_slice(s, map)) {
-		s->map = NULL;
-		s->user.answered(s->user.context, map);
-	} else {
-		s->left |= READY_MAP;
-	}
+	s->armed = UINT64_MAX;
+	return true;
 }
 
 static void shard_round(struct shard *s)
 {
 	uint32_t ready = shard_wait(s);
 
-	if (ready & READY_MESSAGES) {
-		messages(s);
+	if ((ready & SHARD_TIMER) && !timer_fired(s))
+		ready &= ~(uint32_t)SHARD_TIMER;
+	shard_serve(s, ready);
+	if (ready & SHARD_MESSAGES)
 		membership_tick(s);
-	}
-	if ((ready & READY_FAULTS) && !shard_ended(s))
-		faults(s);
-	if (ready & READY_TIMER)
-		timer(s);
-	if (ready & READY_COMMANDS)
-		commands(s, command_heard(s->commands));
+	if (ready & SHARD_COMMANDS)
+		shard_commands(s, command_heard(s->commands));
 	else if (command_waiting(s->commands))
-		commands(s, command_waiting(s->commands)); /* of a callback in this round */
-	map_on(s);
-	s->transport_ops->flush(s->transport);
-	if (s->timing.fresh_n)
-		timing_sent(&s->timing, clock_ns());
-	arm(s);
+		shard_commands(s, command_waiting(s->commands)); /* of a callback in this round */
+	shard_map_on(s);
+	shard_tell_end(s);
+	shard_send(s);
+	shard_arm(s);
 }
 
 /*
@@ -423,7 +418,7 @@ bool shard_is_mine(const struct shard *s)
  * descriptor. */
 static void begin(struct shard *s)
 {
-	s->left = READY_MESSAGES;
+	s->left = SHARD_MESSAGES;
 	s->event = (struct dsm_event){.type = DSM_EV_TIMER, .now = clock_ns()};
 	shard_step(s);
 	s->transport_ops->flush(s->transport);
@@ -436,11 +431,13 @@ void *shard_thread(void *shard)
 	pthread_setname_np(pthread_self(), "dsm");
 	ask_to_go_first();
 	mine = s;
+	if (s->config.inline_faults)
+		pump_lock(&s->pump);
 	if (s->newcomer)
 		begin(s);
 	while (!atomic_load(&s->stop))
 		shard_round(s);
-	commands(s, command_heard(s->commands));
+	shard_commands(s, command_heard(s->commands));
 	s->transport_ops->flush(s->transport);
 	return NULL;
 }

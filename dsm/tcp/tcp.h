@@ -22,9 +22,10 @@ enum {
 	TCP_READ_BYTES = 64 << 10, /* of one recv, when no larger frame is awaited */
 	TCP_DIRECT_BYTES = 1024, /* payloads from this size on are handed to the kernel in place, by
 				    send itself */
-	TCP_NEAR_MAX = 4,	 /* more channels are looked at by epoll */
-	TCP_OUT_KEEP = 1 << 20,	 /* an empty queue larger than this is given back */
-	TCP_SILENCE_TICKS = 12,	 /* ticks of silence_ms / 12 without a byte: lost */
+	TCP_OUT_BYTES = 16 << 10, /* room of a queue from the start: faults do not allocate */
+	TCP_NEAR_MAX = 4,	  /* more channels are looked at by epoll */
+	TCP_OUT_KEEP = 1 << 20,	  /* an empty queue larger than this is given back */
+	TCP_SILENCE_TICKS = 12,	  /* ticks of silence_ms / 12 without a byte: lost */
 	TCP_PING_TICKS = 1, /* whole ticks without a byte sent: ping, silence_ms / 6 after the last
 			       byte at the latest */
 

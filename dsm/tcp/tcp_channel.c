@@ -36,8 +36,11 @@ int tcp_channel_open(struct transport *t, struct member_id m, int fd, struct err
 
 	assert(c->fd < 0 && !c->lost);
 	c->in = malloc(TCP_IN_BYTES);
-	if (!c->in)
-		return err_set(e, ERR_NOMEM, "no memory to receive from member %u", m.v);
+	if (!c->in || !buffer_room(&c->out, TCP_OUT_BYTES)) {
+		free(c->in);
+		c->in = NULL;
+		return err_set(e, ERR_NOMEM, "no memory for the channel to member %u", m.v);
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	c->fd = fd;
 	c->sequence_in = c->sequence_out = 1;

@@ -49,7 +49,8 @@ static double fault_floor(struct seat *s)
 
 	if (s->self != MEASURER)
 		return 0;
-	if (!s->faults && floor_faults_open(FLOOR_THREAD, s->core, BENCH_ROUNDS_MAX, &s->faults))
+	if (!s->faults && floor_faults_open(s->options->inline_faults ? FLOOR_INLINE : FLOOR_THREAD,
+					    s->core, BENCH_ROUNDS_MAX, &s->faults))
 		team_fail(s, "no memory for the floor's faults: %m");
 	if (floor_faults_run(s->faults, ns, s->rounds))
 		team_fail(s, "the floor's faults failed: %m");
@@ -340,8 +341,10 @@ static double random_floor(struct seat *s)
 
 /* ---- the table ---- */
 
-#define PAGE_FLOOR  "fault with a handler thread on the same core + 64 B for 4 KiB over TCP"
-#define RIGHT_FLOOR "fault with a handler thread on the same core + 64 B for 64 B over TCP"
+#define PAGE_FLOOR                                                                                 \
+	"fault with a handler thread on the same core, or in the faulting thread + 64 B for 4 "    \
+	"KiB over TCP"
+#define RIGHT_FLOOR "the same fault + 64 B for 64 B over TCP"
 
 const struct bench benches[] = {
 	{.name = "read",

@@ -29,7 +29,8 @@ enum {
 struct bench_options {
 	unsigned members; /* 0: as many as the bench wants */
 	unsigned pairs;
-	unsigned rounds; /* 0: as many as the bench wants */
+	unsigned rounds;    /* 0: as many as the bench wants */
+	bool inline_faults; /* served in the faulting thread */
 	bool json;
 };
 

@@ -44,6 +44,7 @@ static uint8_t content[FLOOR_PAGE] __attribute__((aligned(FLOOR_PAGE)));
 
 /* A signal handler has no argument of ours. */
 static struct floor_faults *inline_faults;
+static struct sigaction sigbus_before;
 
 static int copy_to(const struct floor_faults *f, uint64_t address)
 {
@@ -56,11 +57,19 @@ static int copy_to(const struct floor_faults *f, uint64_t address)
 	return ioctl(f->uffd, UFFDIO_COPY, &c);
 }
 
+static bool is_ours(const struct floor_faults *f, const void *at)
+{
+	return f && (uintptr_t)at - (uintptr_t)f->base < f->bytes;
+}
+
+/* What is measured raises the same signal, perhaps. */
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
-	(void)number;
-	(void)context;
-	if (!inline_faults || copy_to(inline_faults, (uintptr_t)info->si_addr))
+	bool ours = is_ours(inline_faults, info->si_addr);
+
+	if (!ours && (sigbus_before.sa_flags & SA_SIGINFO))
+		sigbus_before.sa_sigaction(number, info, context);
+	else if (!ours || copy_to(inline_faults, (uintptr_t)info->si_addr))
 		_exit(70);
 }
 
@@ -131,7 +140,7 @@ static int start_handler(struct floor_faults *f)
 
 	if (f->handler == FLOOR_INLINE) {
 		inline_faults = f;
-		return sigaction(SIGBUS, &action, NULL);
+		return sigaction(SIGBUS, &action, &sigbus_before);
 	}
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (f->epoll < 0 || epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->uffd, &ev))
@@ -192,7 +201,7 @@ void floor_faults_close(struct floor_faults *f)
 		pthread_join(f->thread, NULL);
 	}
 	if (inline_faults == f) {
-		signal(SIGBUS, SIG_DFL);
+		sigaction(SIGBUS, &sigbus_before, NULL);
 		inline_faults = NULL;
 	}
 	if (f->base)

@@ -8,7 +8,8 @@
 
 static void usage(FILE *to)
 {
-	fputs("usage: cellbench BENCH... [--members N] [--pairs N] [--rounds N] [--json]\n"
+	fputs("usage: cellbench BENCH... [--handler H] [--members N] [--pairs N] [--rounds N] "
+	      "[--json]\n"
 	      "       cellbench all\n\n"
 	      "Measures the distributed memory and, in turns with it on the same cores, the parts "
 	      "it is made of (the\n"
@@ -20,7 +21,8 @@ static void usage(FILE *to)
 		"the parts alone; memory a page, threads, time of a sleeping member");
 	for (const struct bench *b = benches; b->name; b++)
 		fprintf(to, "  %-12s %s\n", b->name, b->text);
-	fputs("\n  --members N  processes, at least what the bench wants\n"
+	fputs("\n  --handler thread|inline  who serves faults: a thread, or the faulting thread\n"
+	      "  --members N  processes, at least what the bench wants\n"
 	      "  --pairs N    of value and floor, 5 .. 64 (7)\n"
 	      "  --rounds N   of a pair, 10 .. 4096\n"
 	      "  --json       an object a line\n\n"
@@ -53,12 +55,25 @@ static int number(const char *option, const char *text, unsigned least, unsigned
 	return 0;
 }
 
+static int handler(const char *text, bool *is_inline)
+{
+	*is_inline = !strcmp(text, "inline");
+	if (*is_inline || !strcmp(text, "thread"))
+		return 0;
+	fprintf(stderr, "cellbench: --handler wants thread or inline, not '%s'\n", text);
+	return 2;
+}
+
 static int parse(int argc, char **argv, struct bench_options *o)
 {
 	static const struct option options[] = {
-		{"members", required_argument, NULL, 'm'}, {"pairs", required_argument, NULL, 'p'},
-		{"rounds", required_argument, NULL, 'r'},  {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},	   {0},
+		{"members", required_argument, NULL, 'm'},
+		{"pairs", required_argument, NULL, 'p'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"json", no_argument, NULL, 'j'},
+		{"handler", required_argument, NULL, 'H'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	int c, rc = 0;
 
@@ -72,6 +87,9 @@ static int parse(int argc, char **argv, struct bench_options *o)
 			break;
 		case 'r':
 			rc = number("rounds", optarg, 10, BENCH_ROUNDS_MAX, &o->rounds);
+			break;
+		case 'H':
+			rc = handler(optarg, &o->inline_faults);
 			break;
 		case 'j':
 			o->json = true;

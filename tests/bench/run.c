@@ -124,16 +124,16 @@ static void tell(const struct bench *b, const struct bench_options *o, const str
 		print_json(json_pack("{s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, "
 				     "s:f, s:I, s:b}",
 				     "bench", b->name, "members", (int)members, "transport", "tcp",
-				     "handler", "thread", "pairs", (int)o->pairs, "unit", b->unit,
-				     "value", r.value, "floor", r.floor, "ratio", r.ratio, "p50",
-				     board->p50, "p99", board->p99, "spread", r.spread, "idle",
-				     r.idle, "checked", (json_int_t)board->checked, "quiet",
-				     r.quiet));
+				     "handler", o->inline_faults ? "inline" : "thread", "pairs",
+				     (int)o->pairs, "unit", b->unit, "value", r.value, "floor",
+				     r.floor, "ratio", r.ratio, "p50", board->p50, "p99",
+				     board->p99, "spread", r.spread, "idle", r.idle, "checked",
+				     (json_int_t)board->checked, "quiet", r.quiet));
 	else
 		printf("%-11s %10.2f %-5s floor %9.2f  ratio %6.3f  p50 %7.2f us  p99 %8.2f us  "
-		       "%u members  %s\n",
+		       "%u members  %s%s\n",
 		       b->name, r.value, b->unit, r.floor, r.ratio, board->p50, board->p99, members,
-		       r.quiet ? "quiet" : "NOT QUIET");
+		       o->inline_faults ? "inline  " : "", r.quiet ? "quiet" : "NOT QUIET");
 }
 
 int bench_run(const struct bench *b, const struct bench_options *o)

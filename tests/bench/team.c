@@ -98,6 +98,7 @@ static void open_space(struct seat *s)
 		.key = "no secret: one machine, loopback",
 		.listen = "127.0.0.1:0",
 		.hold_us = b->hold_us,
+		.inline_faults = s->options->inline_faults,
 		.context = s,
 		.lost = on_lost,
 		.post = b->post,

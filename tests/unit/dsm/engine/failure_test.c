@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,7 +133,8 @@ static void every_failing_operation_ends_the_space(void)
 	ops.read_out = failing_read_out;
 	ops.drop = failing_drop;
 	ops.wake = failing_wake;
-	for (failing = 0; failing < OPS; failing++)
+	failing = getenv("CELLULAR_INLINE_FAULTS") ? INSTALL : FAULTS; /* none is read then */
+	for (; failing < OPS; failing++)
 		rack_run(2, &(struct rack_config){.pages = 64, .mem = &ops}, work_until_it_fails);
 }
 

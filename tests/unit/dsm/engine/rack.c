@@ -75,6 +75,16 @@ static void on_joined(void *context, struct member_id member)
 	atomic_fetch_add(&seen_by(context)->came, 1);
 }
 
+#if defined(__SANITIZE_THREAD__)
+/* A queue may grow in the SIGBUS handler of an inline fault. That interrupts an access to a page,
+ * and never malloc (dsm/trap.h). */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "report_signal_unsafe=0";
+}
+#endif
+
 static void describe_space(struct rack_member *m, struct dsm_config *out)
 {
 	const struct rack_config *c = m->config;
@@ -97,6 +107,7 @@ static void describe_space(struct rack_member *m, struct dsm_config *out)
 		.joined = on_joined,
 		.post = c->post,
 		.recorder = c->recorder ? c->recorder[m->self] : 0,
+		.inline_faults = getenv("CELLULAR_INLINE_FAULTS") != NULL,
 	};
 
 	memcpy(out->local, c->local, sizeof(out->local));

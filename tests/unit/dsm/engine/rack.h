@@ -6,7 +6,8 @@
  *
  *	rack_run(3, &config, body)
  *
- * body(m) runs in every member's process, with the space connected.
+ * body(m) runs in every member's process, with the space connected. With CELLULAR_INLINE_FAULTS in
+ * the environment faults are served in the faulting threads.
  */
 #ifndef CELLULAR_TEST_RACK_H
 #define CELLULAR_TEST_RACK_H
