@@ -89,6 +89,7 @@ void shard_member_gone(struct shard *s, struct member_id member)
 void shard_member_here(struct shard *s, struct member_id member)
 {
 	s->greeted |= dsm_bit(member.v);
+	atomic_store(&s->present, dsm_core_present(s->core) & s->greeted); /* may be sent posts */
 	s->user.here(s->user.context, member);
 	membership_here(s, member);
 	try_again(s);

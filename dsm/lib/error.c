@@ -56,11 +56,12 @@ int space_refuse(struct cdsm_error *why, enum cdsm_code code, const char *fmt, .
 {
 	va_list ap;
 
-	if (!why)
-		return code;
-	why->code = code;
 	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	if (why) {
+		why->code = code;
+		/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started */
+		vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	}
 	va_end(ap);
 	return code;
 }

@@ -4,89 +4,130 @@
 
 #include "dsm/lib/bar.h"
 #include "dsm/lib/space.h"
+#include "proto/base/clock.h"
 #include "proto/base/fd.h"
 #include "proto/key.h"
 
 /* -- the end, as the engine tells it; on its thread -- */
 
-/* Who waits in a call learns of it first: a thread that the bar wakes finds the space ended. Under
- * the lock. */
+/* The state first: a thread that the bar wakes finds the space ended. Under the lock. */
 static void end(struct cdsm *c, enum space_state how)
 {
 	atomic_store(&c->state, how);
-	if (c->base)
-		bar_range(c->base, c->bytes, c->nothing, dsm_uffd(c->dsm));
+	bar_range(c->base, c->bytes, c->nothing, dsm_uffd(c->dsm));
+}
+
+void space_lost(struct cdsm *c, const struct err *why)
+{
+	if (c->state == SPACE_LOST)
+		return;
+	c->why = *why;
+	c->why.code = ERR_LOST;
+	end(c, SPACE_LOST);
+	sync_wake_all(c, CDSM_ELOST);
 }
 
 static void on_lost(void *context, struct member_id member, const struct err *why)
 {
 	struct cdsm *c = context;
+	struct err e = *why;
 
 	(void)member;
+	err_wrap(&e, ERR_LOST, "the space has ended");
 	pthread_mutex_lock(&c->lock);
-	c->why = *why;
-	err_wrap(&c->why, ERR_LOST, "the space has ended");
-	c->why.code = ERR_LOST;
-	end(c, SPACE_LOST);
+	space_lost(c, &e);
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* No member has anything to say to another yet. */
+static bool is_over(const struct cdsm *c)
+{
+	return c->state == SPACE_LOST || c->state == SPACE_LEFT;
+}
+
 static void on_post(void *context, struct member_id from, const void *bytes, uint32_t n)
 {
-	(void)context;
-	(void)from;
-	(void)bytes;
-	(void)n;
+	struct cdsm *c = context;
+
+	pthread_mutex_lock(&c->lock);
+	if (!is_over(c))
+		sync_post(c, from.v, bytes, n);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void on_joined(void *context, struct member_id member)
+{
+	struct cdsm *c = context;
+
+	pthread_mutex_lock(&c->lock);
+	if (!is_over(c))
+		sync_joined(c, member.v);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void on_left(void *context, struct member_id member)
+{
+	struct cdsm *c = context;
+
+	pthread_mutex_lock(&c->lock);
+	if (!is_over(c))
+		sync_left(c, member.v);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* -- birth -- */
 
-static int begin(const struct cdsm_options *options, struct dsm_config *config, struct cdsm **out,
-		 struct cdsm_error *why)
+static void abandon(struct cdsm *c)
+{
+	pthread_mutex_unlock(&c->lock);
+	cdsm_close(c);
+}
+
+/* NULL: *rc says why. Leaves the lock taken: callbacks wait until the space is whole, which is
+ * moments after the engine runs. */
+static struct cdsm *begin(const struct cdsm_options *options, struct dsm_config *config, int *rc,
+			  struct cdsm_error *why)
 {
 	struct cdsm *c = calloc(1, sizeof(*c));
 	struct cdsm_options o;
 	struct err e;
-	int rc;
 
-	if (!c)
-		return space_refuse(why, CDSM_ENOMEM, "no memory for a space");
+	if (!c) {
+		*rc = space_refuse(why, CDSM_ENOMEM, "no memory for a space");
+		return NULL;
+	}
 	c->nothing = -1;
+	sync_begin(c);
 	pthread_mutex_init(&c->lock, NULL);
-	rc = options_read(options, &o, why);
-	if (!rc)
-		rc = options_apply(&o, config, why);
-	if (!rc && bar_open(&c->nothing, &e))
-		rc = space_fail(why, &e);
-	if (rc) {
-		cdsm_close(c);
-		return rc;
+	pthread_mutex_lock(&c->lock);
+	*rc = options_read(options, &o, why);
+	if (!*rc)
+		*rc = options_apply(&o, config, why);
+	if (!*rc && bar_open(&c->nothing, &e))
+		*rc = space_fail(why, &e);
+	if (*rc) {
+		abandon(c);
+		return NULL;
 	}
 	config->context = c;
 	config->lost = on_lost;
+	config->joined = on_joined;
+	config->left = on_left;
 	config->post = on_post;
-	*out = c;
-	return CDSM_OK;
+	return c;
 }
 
-/* The engine runs, and may have told the end already, of a range it could not name then. */
-static int settle(struct cdsm *c, struct dsm *d, struct cdsm_error *why)
+/* The engine runs. */
+static void settle(struct cdsm *c, bool founder)
 {
 	struct dsm_shape shape;
-	int rc = CDSM_OK;
 
-	dsm_shape(d, &shape);
-	pthread_mutex_lock(&c->lock);
-	c->dsm = d;
+	dsm_shape(c->dsm, &shape);
 	c->self = shape.self.v;
-	c->base = dsm_base(d);
+	c->base = dsm_base(c->dsm);
 	c->bytes = shape.pages * DSM_PAGE_SIZE;
-	dsm_address(d, c->address);
-	if (c->state == SPACE_LOST)
-		rc = space_fail(why, &c->why);
+	dsm_address(c->dsm, c->address);
+	sync_settle(c, founder);
 	pthread_mutex_unlock(&c->lock);
-	return rc;
 }
 
 /* Alone, there is nobody to connect to. */
@@ -102,46 +143,43 @@ int cdsm_create(const struct cdsm_options *options, uint64_t bytes, struct cdsm 
 		struct cdsm_error *why)
 {
 	struct dsm_config config;
-	struct cdsm *c;
 	struct err e;
-	int rc = begin(options, &config, &c, why);
+	int rc;
+	struct cdsm *c = begin(options, &config, &rc, why);
 
-	if (rc)
+	if (!c)
 		return rc;
 	config.pages = bytes / DSM_PAGE_SIZE + (bytes % DSM_PAGE_SIZE != 0);
-	if (found(c, &config, &e))
-		rc = space_fail(why, &e);
-	else
-		rc = settle(c, c->dsm, why);
+	rc = found(c, &config, &e);
 	explicit_bzero(config.key, sizeof(config.key));
-	if (rc)
-		cdsm_close(c);
-	else
-		*out = c;
-	return rc;
+	if (rc) {
+		abandon(c);
+		return space_fail(why, &e);
+	}
+	settle(c, true);
+	*out = c;
+	return CDSM_OK;
 }
 
 int cdsm_join(const struct cdsm_options *options, const char *address, int timeout_ms,
 	      struct cdsm **out, struct cdsm_error *why)
 {
 	struct dsm_config config;
-	struct dsm *d = NULL;
-	struct cdsm *c;
 	struct err e;
-	int rc = begin(options, &config, &c, why);
+	int rc;
+	struct cdsm *c = begin(options, &config, &rc, why);
 
-	if (rc)
+	if (!c)
 		return rc;
-	if (dsm_join(&config, address, timeout_ms > 0 ? timeout_ms : 0, -1, &d, &e))
-		rc = space_fail(why, &e);
-	else
-		rc = settle(c, d, why);
+	rc = dsm_join(&config, address, timeout_ms > 0 ? timeout_ms : 0, -1, &c->dsm, &e);
 	explicit_bzero(config.key, sizeof(config.key));
-	if (rc)
-		cdsm_close(c);
-	else
-		*out = c;
-	return rc;
+	if (rc) {
+		abandon(c);
+		return space_fail(why, &e);
+	}
+	settle(c, false);
+	*out = c;
+	return CDSM_OK;
 }
 
 int cdsm_key_file(const char *path, struct cdsm_error *why)
@@ -156,18 +194,29 @@ int cdsm_key_file(const char *path, struct cdsm_error *why)
 
 /* -- what there is -- */
 
+int space_check(const struct cdsm *c, struct cdsm_error *why)
+{
+	switch (atomic_load(&c->state)) {
+	case SPACE_HERE:
+		break;
+	case SPACE_LEAVING:
+		return space_refuse(why, CDSM_ESTATE, "this member leaves");
+	case SPACE_LEFT:
+		return space_refuse(why, CDSM_ESTATE, "this member has left");
+	case SPACE_LOST:
+		return space_fail(why, &c->why);
+	}
+	return CDSM_OK;
+}
+
 int cdsm_check(struct cdsm *c, struct cdsm_error *why)
 {
-	int rc = CDSM_OK;
+	int rc;
 
 	if (atomic_load(&c->state) == SPACE_HERE)
 		return CDSM_OK;
 	pthread_mutex_lock(&c->lock);
-	if (c->state == SPACE_LOST)
-		rc = space_fail(why, &c->why);
-	else
-		rc = space_refuse(why, CDSM_ESTATE, "this member %s",
-				  c->state == SPACE_LEFT ? "has left" : "leaves");
+	rc = space_check(c, why);
 	pthread_mutex_unlock(&c->lock);
 	return rc;
 }
@@ -199,28 +248,47 @@ uint64_t cdsm_present(const struct cdsm *c)
 
 /* -- death -- */
 
-/* LOST or LEFT is final; who leaves already may ask again. */
-static int leave_may_begin(struct cdsm *c, struct cdsm_error *why)
+/* The library's part, under the lock: from here on no other call does anything. */
+static int prepare_to_leave(struct cdsm *c, uint64_t deadline_ns, struct cdsm_error *why)
 {
-	int rc = CDSM_OK;
+	unsigned held = lock_held_here(c);
+	int rc;
 
-	pthread_mutex_lock(&c->lock);
 	if (c->state == SPACE_LOST)
-		rc = space_fail(why, &c->why);
-	else if (c->state == SPACE_HERE)
+		return space_fail(why, &c->why);
+	if (held < SYNC_LOCKS)
+		return space_refuse(why, CDSM_ESTATE, "a thread holds lock %u", held);
+	if (c->state == SPACE_HERE) {
 		atomic_store(&c->state, SPACE_LEAVING);
-	pthread_mutex_unlock(&c->lock);
-	return rc;
+		sync_wake_all(c, CDSM_ESTATE);
+	}
+	rc = handover_leave(c, deadline_ns);
+	if (rc == CDSM_ETIMEOUT)
+		return space_refuse(why, CDSM_ETIMEOUT, "others have not let this member go yet");
+	return rc ? space_fail(why, &c->why) : CDSM_OK;
+}
+
+static int left_ms(uint64_t deadline_ns)
+{
+	uint64_t now = clock_ns();
+
+	return now < deadline_ns ? (int)((deadline_ns - now) / 1000000u) : 0;
 }
 
 int cdsm_leave(struct cdsm *c, int timeout_ms, struct cdsm_error *why)
 {
+	uint64_t deadline = clock_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000000u;
 	struct err e;
-	int rc = leave_may_begin(c, why);
+	int rc;
 
-	if (rc || atomic_load(&c->state) == SPACE_LEFT)
+	if (atomic_load(&c->state) == SPACE_LEFT)
+		return CDSM_OK;
+	pthread_mutex_lock(&c->lock);
+	rc = prepare_to_leave(c, deadline, why);
+	pthread_mutex_unlock(&c->lock);
+	if (rc)
 		return rc;
-	if (dsm_leave(c->dsm, timeout_ms > 0 ? timeout_ms : 0, &e))
+	if (dsm_leave(c->dsm, left_ms(deadline), &e))
 		return space_fail(why, &e);
 	pthread_mutex_lock(&c->lock);
 	if (c->state == SPACE_LEAVING)
@@ -235,6 +303,7 @@ void cdsm_close(struct cdsm *c)
 		return;
 	dsm_close(c->dsm);
 	fd_close(&c->nothing);
+	sync_end(c);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

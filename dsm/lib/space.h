@@ -20,6 +20,7 @@
 #include <cellular/dsm.h>
 
 #include "dsm/dsm.h"
+#include "dsm/lib/sync.h"
 
 enum space_state { SPACE_HERE, SPACE_LEAVING, SPACE_LEFT, SPACE_LOST };
 
@@ -34,12 +35,18 @@ struct cdsm {
 	pthread_mutex_t lock;		/* everything below */
 	_Atomic enum space_state state; /* changes under the lock */
 	struct err why;			/* LOST */
+	struct sync sync;
 };
 
 /* Fills *why, if any, from e; returns e's code. */
 int space_fail(struct cdsm_error *why, const struct err *e);
 int space_refuse(struct cdsm_error *why, enum cdsm_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* 0, or why there is no space any more. Under the lock. */
+int space_check(const struct cdsm *c, struct cdsm_error *why);
+/* The end. Under the lock. */
+void space_lost(struct cdsm *c, const struct err *why);
 
 /* The caller's options, of whatever size, as this library knows them. CDSM_EINVAL. */
 int options_read(const struct cdsm_options *from, struct cdsm_options *out, struct cdsm_error *why);

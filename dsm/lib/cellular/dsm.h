@@ -56,6 +56,9 @@ extern "C" {
 #define CDSM_PAGE_BYTES	 4096
 #define CDSM_MEMBERS_MAX 64
 #define CDSM_KEY_BYTES	 32
+#define CDSM_LOCKS	 4096
+#define CDSM_BARRIERS	 256
+#define CDSM_PARTIES_MAX 4096
 
 /* ---- errors ---- */
 
@@ -177,7 +180,8 @@ int cdsm_join(const struct cdsm_options *options, const char *address, int timeo
  * touch the range: it may wait until the member has left, and then raises SIGBUS; other calls
  * return CDSM_ESTATE. What the last member leaves behind is gone. Afterwards call cdsm_close.
  *
- * Errors: CDSM_ETIMEOUT: it goes on, call again to wait on; CDSM_ELOST: the space ended before.
+ * Errors: CDSM_ESTATE: a thread of this member holds a lock, and nothing was done; CDSM_ETIMEOUT:
+ * it goes on, call again to wait on; CDSM_ELOST: the space ended before.
  */
 int cdsm_leave(struct cdsm *space, int timeout_ms, struct cdsm_error *why);
 
@@ -203,6 +207,81 @@ uint64_t cdsm_present(const struct cdsm *space);
 /* Where this member listens, "IP:PORT": what others give to cdsm_join. The space's, valid until
  * cdsm_close. */
 const char *cdsm_address(const struct cdsm *space);
+
+/* Counted by a member since it came. Begin with CDSM_STATS: new fields come at the end. */
+struct cdsm_stats {
+	size_t size;		/* sizeof(struct cdsm_stats) */
+	uint64_t faults_local;	/* accesses that faulted, and were served without a message */
+	uint64_t faults_read;	/* ... that read, and were served by other members */
+	uint64_t faults_write;	/* ... that wrote, and were served by other members */
+	uint64_t fault_ns_mean; /* of those served by others, from the fault read to the thread
+				   woken */
+	uint64_t fault_ns_p50, fault_ns_p99; /* to 12 % */
+	uint64_t given;			     /* pages given or copied to other members */
+	uint64_t invalidated;		     /* copies dropped for a writer elsewhere */
+	uint64_t messages_in, messages_out;
+	uint64_t bytes_in, bytes_out; /* of these messages */
+	uint64_t resident_bytes;      /* pages that are here now */
+	uint64_t owned_bytes;	      /* of those, pages this member answers for */
+	uint64_t locks_cached;	      /* cdsm_lock: the lock was here and free */
+	uint64_t locks_asked;	      /* times a lock was asked for at its manager */
+	uint64_t barriers;	      /* cdsm_barrier: passed */
+};
+
+#define CDSM_STATS                                                                                 \
+	{                                                                                          \
+		.size = sizeof(struct cdsm_stats)                                                  \
+	}
+
+/* Fills *out as far as its `size` says. Errors: CDSM_EINVAL: no such size; CDSM_ELOST. */
+int cdsm_stats(struct cdsm *space, struct cdsm_stats *out, struct cdsm_error *why);
+
+/* ---- locks and barriers ---- */
+
+/*
+ * Locks 0 .. CDSM_LOCKS - 1 of the space: at most one thread of all members holds one. Threads get
+ * it in the order in which they came, seen from its manager: a member that has it lets the threads
+ * go first that waited there before somebody else asked. A lock stays with the member that used it
+ * last: locking it there again takes no message. What was written under the lock is seen by who
+ * holds it next.
+ *
+ * A member that dies ends the space, and with it all locks. A member cannot leave while one of its
+ * threads holds a lock.
+ *
+ * Errors: CDSM_EINVAL: no such lock; CDSM_ESTATE: this thread holds it already (cdsm_unlock: does
+ * not hold it), or this member leaves; CDSM_ELOST, at once also in a thread that waits.
+ */
+int cdsm_lock(struct cdsm *space, unsigned lock, struct cdsm_error *why);
+int cdsm_unlock(struct cdsm *space, unsigned lock, struct cdsm_error *why);
+
+/*
+ * Waits until `parties` threads, of whatever members, are in it: 1 .. CDSM_PARTIES_MAX; the same
+ * number in all of them. Then it may be used again. What they wrote before is seen by all after it.
+ * Barriers 0 .. CDSM_BARRIERS - 1. Who came and then left with its member does not count.
+ *
+ * Errors: CDSM_EINVAL: no such barrier, or the first one to come said another number of parties;
+ * CDSM_ESTATE: this member leaves; CDSM_ELOST, at once also in a thread that waits.
+ */
+int cdsm_barrier(struct cdsm *space, unsigned barrier, unsigned parties, struct cdsm_error *why);
+
+/* ---- atomics ---- */
+
+/*
+ * On an 8-byte aligned word of the range. They are the processor's own: a page is writable at one
+ * member only, so an atomic instruction there is atomic for all members, and C11 and C++ atomics on
+ * the range do as well. These differ in that they return CDSM_ELOST where the space has ended
+ * before; if it ends just then, SIGBUS is raised.
+ *
+ * cdsm_add adds `value`, wrapping; *before, if not NULL, is what the word was.
+ * cdsm_compare_exchange stores `wanted` if the word is *expected; else *expected becomes what it
+ * is, and *done is false.
+ *
+ * Errors: CDSM_EINVAL: not such a word; CDSM_ESTATE: this member leaves; CDSM_ELOST.
+ */
+int cdsm_add(struct cdsm *space, uint64_t *word, uint64_t value, uint64_t *before,
+	     struct cdsm_error *why);
+int cdsm_compare_exchange(struct cdsm *space, uint64_t *word, uint64_t *expected, uint64_t wanted,
+			  int *done, struct cdsm_error *why);
 
 #ifdef __cplusplus
 }

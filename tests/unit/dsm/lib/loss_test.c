@@ -46,6 +46,13 @@ static void after_the_end(struct hand *h)
 	HOLDS(h->crew, cdsm_check(h->space, &why) == CDSM_ELOST && why.code == CDSM_ELOST);
 	HOLDS(h->crew, strstr(why.text, "member 2") != NULL);
 	HOLDS(h->crew, cdsm_leave(h->space, 1000, &why) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_lock(h->space, 0, &why) == CDSM_ELOST && why.code == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_unlock(h->space, 0, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_barrier(h->space, 0, 1, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_add(h->space, (uint64_t *)h->base, 1, NULL, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_compare_exchange(h->space, (uint64_t *)h->base, &(uint64_t){0}, 1,
+					     &(int){0}, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_stats(h->space, &(struct cdsm_stats)CDSM_STATS, NULL) == CDSM_ELOST);
 	for (unsigned page = 0; page < PAGES; page += 100) {
 		HOLDS(h->crew, !crew_touch(h->crew, word(h, page), false, &nothing));
 		HOLDS(h->crew, !crew_touch(h->crew, word(h, page), true, &nothing));
@@ -78,13 +85,43 @@ static void *wait_to_leave(void *context)
 	return NULL;
 }
 
+static void *wait_for_a_lock(void *context)
+{
+	struct thread *t = context;
+
+	atomic_store(&t->began, true);
+	HOLDS(t->h->crew, cdsm_lock(t->h->space, t->first, NULL) == CDSM_ELOST);
+	return NULL;
+}
+
+static void *wait_at_a_barrier(void *context)
+{
+	struct thread *t = context;
+
+	atomic_store(&t->began, true);
+	HOLDS(t->h->crew, cdsm_barrier(t->h->space, t->first, 10, NULL) == CDSM_ELOST);
+	return NULL;
+}
+
+enum { HELD = 60, KINDS = 6 }; /* locks of several managers */
+
+static void wait_in_all_calls(struct hand *h, struct thread *t)
+{
+	for (unsigned i = 0; i < KINDS; i++) {
+		start(&t[2 * i], h, HELD + i, wait_for_a_lock);
+		start(&t[2 * i + 1], h, HELD + i, wait_at_a_barrier);
+	}
+}
+
 static void stalled(struct hand *h)
 {
-	struct thread faults[WAITERS], leaver;
+	struct thread faults[WAITERS], calls[2 * KINDS], leaver;
 
 	crew_catch_bus();
 	for (unsigned p = 0; p < WAITERS && h->self == VICTIM; p++)
 		atomic_store(word(h, p), START);
+	for (unsigned i = 0; i < KINDS && h->self == VICTIM; i++)
+		HOLDS(h->crew, cdsm_lock(h->space, HELD + i, NULL) == CDSM_OK);
 	crew_meet(h, MEMBERS);
 	atomic_store(&h->crew->mark[h->self], 1);
 	if (h->self == VICTIM)
@@ -95,6 +132,8 @@ static void stalled(struct hand *h)
 		start(&faults[i], h, i, wait_for_a_page);
 	if (h->self == 1)
 		start(&leaver, h, 0, wait_to_leave);
+	else
+		wait_in_all_calls(h, calls);
 	for (unsigned i = 0; i < WAITERS; i++)
 		while (!atomic_load(&faults[i].began))
 			usleep(100);
@@ -105,6 +144,8 @@ static void stalled(struct hand *h)
 		pthread_join(faults[i].id, NULL);
 	if (h->self == 1)
 		pthread_join(leaver.id, NULL);
+	for (unsigned i = 0; i < 2 * KINDS && h->self == 0; i++)
+		pthread_join(calls[i].id, NULL);
 	after_the_end(h);
 	cdsm_close(h->space);
 }
