@@ -28,7 +28,7 @@
 
 enum {
 	DSM_TXN_MAX =
-		64, /* K: transactions a member may have under way; more faults wait in the core */
+		128, /* K: transactions a member may have under way; more faults wait in the core */
 	DSM_ACQUIRE_PAGES_MAX = 16, /* pages of one acquire, or of one instruction */
 	DSM_ACQUIRES_MAX = 64,	    /* acquires under way or held at one time */
 	DSM_THREADS_MAX = 64,	    /* threads whose stalls are remembered */

@@ -371,10 +371,13 @@ static uint64_t heap_lost(const struct dsm_core *core)
 
 static uint64_t transactions_lost(const struct dsm_core *core)
 {
-	uint64_t free = 0;
-	for (unsigned i = 0; i < core->txn_free_count && i < DSM_TXN_MAX; i++)
-		free |= (uint64_t)1 << core->txn_free[i];
-	return (uint64_t)(DSM_TXN_MAX - __builtin_popcountll(free));
+	bool free[DSM_TXN_MAX] = {false};
+	uint64_t lost = DSM_TXN_MAX;
+	for (unsigned i = 0; i < core->txn_free_count && i < DSM_TXN_MAX; i++) {
+		lost -= !free[core->txn_free[i]];
+		free[core->txn_free[i]] = true;
+	}
+	return lost;
 }
 
 static bool is_used(const struct dsm_home *e)

@@ -193,7 +193,7 @@ static void all_transactions_at_one_home(void)
 	struct rack *r = rack_new(ALL, PAGES, RACK_HOLD_US);
 
 	for (uint8_t m = 0; m < ALL; m++)
-		for (uint64_t p = 0; p < 100; p++)
+		for (uint64_t p = 0; p < DSM_TXN_MAX + 36; p++)
 			rack_fault(r, m, p, true);
 	for (uint8_t m = 1; m < ALL; m++)
 		CU_ASSERT_EQUAL(rack_count(r, m, 0), DSM_TXN_MAX);
@@ -293,17 +293,19 @@ static void backlog_write_comes_by_itself(void)
 /* Hundreds of holds end at one moment. */
 static void many_holds_end_at_once(void)
 {
-	struct rack *r = rack_new(6, PAGES, RACK_HOLD_US);
+	enum { ASKING = 3 };
 
-	for (uint64_t p = 0; p < 5 * DSM_TXN_MAX; p++)
+	struct rack *r = rack_new(1 + ASKING, PAGES, RACK_HOLD_US);
+
+	for (uint64_t p = 0; p < ASKING * DSM_TXN_MAX; p++)
 		rack_fault(r, 0, p, true);
-	for (uint8_t m = 1; m < 6; m++)
+	for (uint8_t m = 1; m <= ASKING; m++)
 		for (uint64_t i = 0; i < DSM_TXN_MAX; i++)
 			rack_fault(r, m, (m - 1) * DSM_TXN_MAX + i, true);
-	for (uint8_t m = 1; m < 6; m++)
+	for (uint8_t m = 1; m <= ASKING; m++)
 		while (rack_next(r, m, 0))
 			rack_deliver(r, m, 0, PAGE_GET_X);
-	CU_ASSERT_EQUAL(rack_stats(r, 0).deferred, 5 * DSM_TXN_MAX);
+	CU_ASSERT_EQUAL(rack_stats(r, 0).deferred, ASKING * DSM_TXN_MAX);
 	r->now += 100000;
 	r->deadline[0] = UINT64_MAX;
 	rack_step(r, 0, (struct dsm_event){.type = DSM_EV_TIMER});
@@ -311,7 +313,7 @@ static void many_holds_end_at_once(void)
 	CU_ASSERT_TRUE(r->fx.n < 300);
 	CU_ASSERT_TRUE(r->deadline[0] <= r->now);
 	rack_settle(r);
-	for (uint64_t p = 0; p < 5 * DSM_TXN_MAX; p++)
+	for (uint64_t p = 0; p < ASKING * DSM_TXN_MAX; p++)
 		ASSERT_STATE(r, (uint8_t)(1 + p / DSM_TXN_MAX), p, DSM_M);
 	rack_delete(r);
 }
