@@ -194,6 +194,7 @@ struct dsm_stats {
 	uint64_t install_ns_sum; /* -> page installed, threads woken */
 	uint64_t resident;	 /* coherent pages that are here */
 	uint64_t owned;		 /* of those, pages this member is owner of */
+	uint64_t asked_ahead;	 /* pages nobody had stalled on, but somebody was about to */
 	uint32_t hot_n;
 	struct dsm_hot hot[DSM_HOT_MAX]; /* whose faults were the most, most first */
 };

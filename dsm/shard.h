@@ -9,10 +9,10 @@
  * channels alive until shard_close, but it never reads a fault, steps the core or wakes a thread
  * again.
  *
- * Files: shard.c (life), shard_loop.c (the thread),
- * shard_commands.c (what it is told), shard_effects.c (what the core asks for),
- * shard_inline.c (in the faulting thread), shard_end.c (the end of the space), shard_leave.c
- * (members that come and go); whose turn that is: membership.c.
+ * Files: shard.c (life), shard_loop.c (the thread), shard_ahead.c (pages wanted soon),
+ * shard_commands.c (what it is told), shard_effects.c (what the core asks for), shard_inline.c (in
+ * the faulting thread), shard_end.c (the end of the space), shard_leave.c (members that come and
+ * go); whose turn that is: membership.c.
  *
  * Threads: shard_command, shard_quiesce, shard_ended and shard_present from any; the `user`
  * functions are called on the shard's thread, without a lock, but `left` and `acquired`, which may
@@ -26,6 +26,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "dsm/ahead.h"
 #include "dsm/awake.h"
 #include "dsm/command.h"
 #include "dsm/dsm.h"
@@ -135,6 +136,8 @@ struct shard {
 	struct timing timing;
 	struct hot hot;
 	struct written written;
+	struct ahead ahead;
+	uint64_t asked_ahead; /* pages */
 
 	atomic_bool stop;
 	atomic_bool quiesced;
@@ -187,6 +190,8 @@ void shard_map_on(struct shard *s);
 int shard_catch_faults(struct shard *s, struct err *e);
 /* One step of the core with s->event, and its effects. Not after the end. */
 void shard_step(struct shard *s);
+/* Asks for pages that threads here are about to read, as far as that keeps nobody waiting. */
+void shard_ahead(struct shard *s);
 void shard_stats(struct shard *s, struct dsm_stats *out);
 /* Counts some pages; true when the map is whole. */
 bool shard_map_slice(struct shard *s, struct shard_map *map);

@@ -281,6 +281,8 @@ static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
 		.fault = {.page = f->page, .write = f->write, .thread = f->thread},
 	};
 	shard_step(s);
+	if (!f->write)
+		ahead_fault(&s->ahead, f->page);
 	if (s->answered)
 		return;
 	timing_fault(&s->timing, f->page, read);
@@ -350,6 +352,7 @@ void shard_serve(struct shard *s, uint32_t ready)
 		faults(s);
 	if (ready & SHARD_TIMER)
 		timer(s);
+	shard_ahead(s);
 }
 
 void shard_send(struct shard *s)

@@ -22,6 +22,7 @@ void shard_stats(struct shard *s, struct dsm_stats *out)
 		.install_ns_sum = t->install_sum,
 		.resident = s->resident,
 		.owned = s->owned,
+		.asked_ahead = s->asked_ahead,
 	};
 	out->hot_n = hot_top(&s->hot, out->hot);
 	out->notices_refused = s->membership.refused;
