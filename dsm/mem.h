@@ -88,7 +88,13 @@ struct mem_ops {
 	 * caller's state is wrong). */
 	int (*install)(struct mem *m, struct gpage page, bool writable, const void *data,
 		       struct err *e);
+	/* The same of n adjacent absent pages, read-only, from n pages of data; wakes who waits for
+	 * them. (M5) */
+	int (*install_run)(struct mem *m, struct gpage first, uint32_t n, const void *data,
+			   struct err *e);
 	int (*protect)(struct mem *m, struct gpage page, struct err *e);
+	/* The same of n adjacent pages, all present (M2). */
+	int (*protect_run)(struct mem *m, struct gpage first, uint32_t n, struct err *e);
 	int (*unprotect)(struct mem *m, struct gpage page, struct err *e); /* no wake */
 	int (*read_out)(struct mem *m, struct gpage page, void *out, struct err *e);
 	int (*drop)(struct mem *m, struct gpage page, struct err *e);

@@ -9,9 +9,9 @@
  * descriptor must be one that takes those: from /dev/userfaultfd, or from the system call with
  * CAP_SYS_PTRACE or vm.unprivileged_userfaultfd=1.
  *
- * No call here but wake() ever wakes a thread: the core says when. The kernel answers EAGAIN to an
- * operation that met a change of the address space by another thread (mmap_changing); nothing was
- * done then, and it is tried again.
+ * No call here but wake() and install_run() ever wakes a thread: the core says when. The kernel
+ * answers EAGAIN to an operation that met a change of the address space by another thread
+ * (mmap_changing); nothing was done then, and it is tried again.
  */
 #include "dsm/mem.h"
 
@@ -289,12 +289,36 @@ static int uffd_install(struct mem *m, struct gpage page, bool writable, const v
 	return rc ? failed(e, "install", page) : ERR_OK;
 }
 
-static int write_protect(struct mem *m, struct gpage page, uint64_t mode, const char *what,
-			 struct err *e)
+/* M5: the kernel says how far it came; what it did woke those who waited for it. */
+static int uffd_install_run(struct mem *m, struct gpage first, uint32_t n, const void *data,
+			    struct err *e)
+{
+	uint64_t done = 0, bytes = (uint64_t)n << DSM_PAGE_SHIFT;
+
+	while (done < bytes) {
+		struct uffdio_copy c = {
+			.dst = page_range(m, first).start + done,
+			.src = (uintptr_t)data + done,
+			.len = bytes - done,
+			.mode = UFFDIO_COPY_MODE_WP,
+		};
+
+		if (ioctl(m->fd, UFFDIO_COPY, &c) && errno != EAGAIN)
+			return failed(e, "install",
+				      (struct gpage){first.v + (done >> DSM_PAGE_SHIFT)});
+		if (c.copy > 0)
+			done += (uint64_t)c.copy;
+	}
+	return ERR_OK;
+}
+
+static int write_protect(struct mem *m, struct gpage page, uint32_t n, uint64_t mode,
+			 const char *what, struct err *e)
 {
 	struct uffdio_writeprotect wp = {.range = page_range(m, page), .mode = mode};
 	int rc;
 
+	wp.range.len *= n;
 	do
 		rc = ioctl(m->fd, UFFDIO_WRITEPROTECT, &wp);
 	while (rc && errno == EAGAIN);
@@ -303,12 +327,17 @@ static int write_protect(struct mem *m, struct gpage page, uint64_t mode, const 
 
 static int uffd_protect(struct mem *m, struct gpage page, struct err *e)
 {
-	return write_protect(m, page, UFFDIO_WRITEPROTECT_MODE_WP, "protect", e);
+	return write_protect(m, page, 1, UFFDIO_WRITEPROTECT_MODE_WP, "protect", e);
+}
+
+static int uffd_protect_run(struct mem *m, struct gpage first, uint32_t n, struct err *e)
+{
+	return write_protect(m, first, n, UFFDIO_WRITEPROTECT_MODE_WP, "protect", e);
 }
 
 static int uffd_unprotect(struct mem *m, struct gpage page, struct err *e)
 {
-	return write_protect(m, page, UFFDIO_WRITEPROTECT_MODE_DONTWAKE, "unprotect", e);
+	return write_protect(m, page, 1, UFFDIO_WRITEPROTECT_MODE_DONTWAKE, "unprotect", e);
 }
 
 /*
@@ -360,7 +389,9 @@ const struct mem_ops mem_uffd = {
 	.fd = uffd_fd,
 	.faults = uffd_faults,
 	.install = uffd_install,
+	.install_run = uffd_install_run,
 	.protect = uffd_protect,
+	.protect_run = uffd_protect_run,
 	.unprotect = uffd_unprotect,
 	.read_out = uffd_read_out,
 	.drop = uffd_drop,

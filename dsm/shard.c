@@ -116,12 +116,13 @@ static int open_core(struct shard *s, const struct shard_seat *seat, struct err 
 static int open_tables(struct shard *s, struct err *e)
 {
 	s->slots = reserve(DSM_SLOTS * DSM_PAGE_SIZE);
+	s->run_pages = reserve(SHARD_RUN_MAX * DSM_PAGE_SIZE);
 	s->here = reserve(bitmap_bytes(s));
 	s->gone = reserve(bitmap_bytes(s));
 	s->own = reserve(bitmap_bytes(s));
 	s->ahead.unused = reserve(bitmap_bytes(s));
 	s->ahead.pages = s->config.pages;
-	if (!s->slots || !s->here || !s->gone || !s->own || !s->ahead.unused)
+	if (!s->slots || !s->here || !s->gone || !s->own || !s->ahead.unused || !s->run_pages)
 		return err_set(e, ERR_NOMEM, "no memory for page buffers");
 	return ERR_OK;
 }
@@ -236,6 +237,7 @@ void shard_close(struct shard *s)
 	fd_close(&s->timer);
 	command_close(s->commands);
 	release(s->slots, DSM_SLOTS * DSM_PAGE_SIZE);
+	release(s->run_pages, SHARD_RUN_MAX * DSM_PAGE_SIZE);
 	release(s->here, bitmap_bytes(s));
 	release(s->gone, bitmap_bytes(s));
 	release(s->own, bitmap_bytes(s));

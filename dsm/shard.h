@@ -9,10 +9,11 @@
  * channels alive until shard_close, but it never reads a fault, steps the core or wakes a thread
  * again.
  *
- * Files: shard.c (life), shard_loop.c (the thread), shard_ahead.c (pages wanted soon),
- * shard_commands.c (what it is told), shard_effects.c (what the core asks for), shard_inline.c (in
- * the faulting thread), shard_end.c (the end of the space), shard_leave.c (members that come and
- * go); whose turn that is: membership.c.
+ * Files: shard.c (life), shard_loop.c (the thread), shard_commands.c (what it is told),
+ * shard_effects.c (what the core asks for), shard_run.c (... of several pages together),
+ * shard_ahead.c (pages that are wanted soon), shard_inline.c (in the faulting thread), shard_end.c
+ * (the end of the space), shard_leave.c (members that come and go); whose turn that is:
+ * membership.c.
  *
  * Threads: shard_command, shard_quiesce, shard_ended and shard_present from any; the `user`
  * functions are called on the shard's thread, without a lock, but `left` and `acquired`, which may
@@ -34,6 +35,7 @@
 #include "dsm/membership.h"
 #include "dsm/mem.h"
 #include "dsm/pump.h"
+#include "dsm/shard_run.h"
 #include "dsm/timing.h"
 #include "dsm/written.h"
 
@@ -153,6 +155,8 @@ struct shard {
 	uint8_t *slots; /* DSM_SLOTS pages */
 	uint8_t post[POST_BYTES_MAX];
 	struct dsm_effects effects;
+	struct shard_run run;
+	uint8_t *run_pages; /* SHARD_RUN_MAX of them */
 };
 
 /* Maps, builds the core, listens. Errors as dsm_open. */
@@ -192,6 +196,10 @@ int shard_catch_faults(struct shard *s, struct err *e);
 void shard_step(struct shard *s);
 /* Asks for pages that threads here are about to read, as far as that keeps nobody waiting. */
 void shard_ahead(struct shard *s);
+/* After an effect on page: counts what this member holds and owns by now. */
+void shard_account(struct shard *s, struct gpage page, bool here);
+/* STATE: the core believes what is not so. */
+int shard_must_be(const struct shard *s, struct gpage page, bool here, struct err *e);
 void shard_stats(struct shard *s, struct dsm_stats *out);
 /* Counts some pages; true when the map is whole. */
 bool shard_map_slice(struct shard *s, struct shard_map *map);

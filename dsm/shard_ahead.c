@@ -14,8 +14,8 @@
 #include "proto/base/clock.h"
 
 enum {
-	MOST = 96,
-	BATCH = 32,
+	MOST = DSM_TXN_MAX * 3 / 4, /* transactions under way while pages are asked for ahead */
+	BATCH = MOST / 3,
 };
 
 static bool is_here(const struct shard *s, struct gpage page)

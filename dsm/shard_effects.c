@@ -24,8 +24,7 @@ static void flip(uint64_t *map, struct gpage page)
 	map[page.v / 64] ^= 1ULL << (page.v % 64);
 }
 
-/* After an effect on page: counts what this member holds and owns by now. */
-static void account(struct shard *s, struct gpage page, bool here)
+void shard_account(struct shard *s, struct gpage page, bool here)
 {
 	enum dsm_state state = dsm_core_state(s->core, page);
 	bool own = here && (state == DSM_O || state == DSM_E || state == DSM_M);
@@ -42,12 +41,12 @@ static void account(struct shard *s, struct gpage page, bool here)
 	}
 }
 
-static int must_be(const struct shard *s, const struct dsm_effect *fx, bool here, struct err *e)
+int shard_must_be(const struct shard *s, struct gpage page, bool here, struct err *e)
 {
-	if (fx->page.v < s->config.pages && bit(s->here, fx->page) == here)
+	if (page.v < s->config.pages && bit(s->here, page) == here)
 		return ERR_OK;
-	return err_set(e, ERR_STATE, "page 0x%llx is %s, effect %u expects it not to be",
-		       (unsigned long long)fx->page.v, here ? "absent" : "present", fx->type);
+	return err_set(e, ERR_STATE, "page 0x%llx is %s, and the core expects it not to be",
+		       (unsigned long long)page.v, here ? "absent" : "present");
 }
 
 static void *slot(struct shard *s, uint16_t i)
@@ -85,7 +84,7 @@ static int do_send(struct shard *s, const struct dsm_effect *fx, struct err *e)
 
 static int do_read_out(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
-	int rc = must_be(s, fx, true, e);
+	int rc = shard_must_be(s, fx->page, true, e);
 
 	if (!rc)
 		rc = check_slot(fx, e);
@@ -118,7 +117,7 @@ static void watch_writes(struct shard *s, struct gpage page, const void *bytes)
 static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
 	const void *from = NULL;
-	int rc = must_be(s, fx, false, e);
+	int rc = shard_must_be(s, fx->page, false, e);
 
 	if (!rc && fx->source == DSM_FROM_SLOT) {
 		rc = check_slot(fx, e);
@@ -132,7 +131,7 @@ static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
 	if (!rc)
 		rc = s->mem_ops->install(s->mem, fx->page, fx->writable, from, e);
 	if (!rc)
-		account(s, fx->page, true);
+		shard_account(s, fx->page, true);
 	return rc;
 }
 
@@ -141,12 +140,12 @@ static int do_present(struct shard *s, const struct dsm_effect *fx,
 		      int (*op)(struct mem *, struct gpage, struct err *), bool stays,
 		      struct err *e)
 {
-	int rc = must_be(s, fx, true, e);
+	int rc = shard_must_be(s, fx->page, true, e);
 
 	if (!rc)
 		rc = op(s->mem, fx->page, e);
 	if (!rc)
-		account(s, fx->page, stays);
+		shard_account(s, fx->page, stays);
 	return rc;
 }
 
@@ -154,7 +153,7 @@ static int do_unprotect(struct shard *s, const struct dsm_effect *fx, struct err
 {
 	const uint8_t *base = s->mem_ops->base(s->mem);
 
-	if (must_be(s, fx, true, e) == ERR_OK)
+	if (shard_must_be(s, fx->page, true, e) == ERR_OK)
 		watch_writes(s, fx->page, base + (fx->page.v << DSM_PAGE_SHIFT));
 	return do_present(s, fx, s->mem_ops->unprotect, true, e);
 }
@@ -222,6 +221,9 @@ void shard_step(struct shard *s)
 	s->answered = false;
 	written_tell(&s->written, &s->event);
 	dsm_step(s->core, &s->event, &s->effects);
+	if (shard_run_join(s))
+		return;
+	shard_run_end(s);
 	for (uint32_t i = 0; i < s->effects.n && !shard_ended(s); i++) {
 		struct err e = {0};
 

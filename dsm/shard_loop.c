@@ -203,6 +203,10 @@ static void message(struct shard *s, const struct transport_event *ev)
 	awake_heard(&s->awake, now);
 	if (link_message(s, ev))
 		return;
+	if (ev->msg.pages > 1 && ev->data) {
+		shard_run_message(s, ev->from, &ev->msg, ev->data, now);
+		return;
+	}
 	s->event = (struct dsm_event){
 		.type = DSM_EV_MSG,
 		.now = now,
@@ -262,14 +266,19 @@ static void messages(struct shard *s)
 	for (int i = 0; i < MESSAGE_BUDGET; i++) {
 		if (ev->type == TRANSPORT_NONE)
 			s->transport_ops->poll(s->transport, ev);
-		if (ev->type == TRANSPORT_NONE)
+		if (ev->type == TRANSPORT_NONE) {
+			shard_run_end(s);
 			return;
+		}
 		if (!is_for_anybody(s, ev))
 			break;
 		if (!shard_ended(s)) /* else reads on, so that the others can send their reason */
 			transport_event(s, ev);
 		ev->type = TRANSPORT_NONE;
+		if (!s->transport_ops->more(s->transport))
+			shard_run_end(s);
 	}
+	shard_run_end(s);
 	s->left |= SHARD_MESSAGES;
 }
 

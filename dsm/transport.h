@@ -22,7 +22,7 @@
  *	the core. A failed hello on a connection from outside is closed and counted, and the
  *	listener goes on.
  *
- *  T6  Page data of an event stays valid until the next poll or look.
+ *  T6  Page data of an event stays valid until the next poll or look. A run is one event.
  *
  *  T7  A channel that was ended in order (end) yields one TRANSPORT_ENDED in place of LOST, when
  *	all that was sent before has arrived and the other side has ended it too, or is lost.
@@ -118,10 +118,15 @@ struct transport_ops {
 	/* Next event, or TRANSPORT_NONE. Non-blocking. Also keeps pings and silence timers: call it
 	 * at least every silence_ms / 6 (fd becomes readable for that by itself). */
 	void (*poll)(struct transport *t, struct transport_event *out);
+	/* Does another message seem to lie here already? A hint: who says yes polls again soon. */
+	bool (*more)(const struct transport *t);
 	/* Queues a message with `bytes` of payload (copied). To a lost member: dropped silently,
 	 * its LOST event is on the way. */
 	void (*send)(struct transport *t, struct member_id to, const struct dsm_msg *msg,
 		     const void *data, uint32_t bytes);
+	/* Sends a run (proto/page.h): msg->pages items, and as many pages of data. */
+	void (*send_run)(struct transport *t, struct member_id to, const struct dsm_msg *msg,
+			 const struct page_item *items, const void *data);
 	/* The channel to `to` ends in order: what was sent goes out, nothing is sent after it, not
 	 * even a PING. What still comes is handed up, then ENDED (T7). Once is enough. */
 	void (*end)(struct transport *t, struct member_id to);

@@ -6,7 +6,6 @@
 #include "proto/page.h"
 
 #include <endian.h>
-#include <stdbool.h>
 #include <string.h>
 
 struct type {
@@ -163,12 +162,18 @@ static int check_range(struct dsm_msg *msg, uint64_t pages, struct err *e)
 	return ERR_OK;
 }
 
+/* Of a message with page data. */
+static uint32_t data_bytes(const struct dsm_msg *msg)
+{
+	return msg->pages * (DSM_PAGE_SIZE + (msg->pages > 1 ? PAGE_ITEM_BYTES : 0));
+}
+
 static int check_bytes(const struct dsm_msg *msg, uint32_t bytes, struct err *e)
 {
 	bool good;
 
 	if (msg->flags & PAGE_FLAG_DATA)
-		good = bytes == msg->pages * DSM_PAGE_SIZE;
+		good = bytes == data_bytes(msg) && (msg->pages == 1 || msg->type == PAGE_GRANT);
 	else if (msg->type == PAGE_POST || msg->type == PAGE_CHANGE)
 		good = bytes <= POST_BYTES_MAX;
 	else
@@ -201,4 +206,35 @@ int page_decode(const struct page_wire *w, uint8_t members, uint64_t pages, uint
 	if (!rc)
 		rc = check_bytes(msg, *bytes, e);
 	return rc;
+}
+
+/* ---- runs ---- */
+
+bool page_run_goes_on(const struct dsm_msg *first, uint32_t n, const struct dsm_msg *next)
+{
+	return next->type == PAGE_GRANT && next->type == first->type &&
+	       next->flags == first->flags && member_eq(next->requester, first->requester) &&
+	       next->acks == first->acks && next->epoch.v == first->epoch.v &&
+	       next->page.v == first->page.v + n && next->map == first->map &&
+	       member_eq(next->member, first->member);
+}
+
+struct page_item page_run_item(const struct dsm_msg *msg)
+{
+	return (struct page_item){.version = htole32(msg->version), .txn = htole32(msg->txn)};
+}
+
+const void *page_run_at(const struct dsm_msg *run, const void *payload, uint32_t i,
+			struct dsm_msg *out)
+{
+	const uint8_t *bytes = payload;
+	struct page_item item;
+
+	memcpy(&item, bytes + (size_t)i * sizeof(item), sizeof(item));
+	*out = *run;
+	out->pages = 1;
+	out->page.v += i;
+	out->version = le32toh(item.version);
+	out->txn = le32toh(item.txn);
+	return bytes + run->pages * sizeof(item) + (size_t)i * DSM_PAGE_SIZE;
 }

@@ -5,7 +5,9 @@
  * dsm/PROTOCOL.md.
  *
  * On a stream a message is one frame: struct page_wire, then exactly `bytes` bytes of payload:
- *   - pages * 4096 bytes of page data if flag DATA is set (GRANT and PUT only),
+ *   - 4096 bytes of page data if flag DATA is set (GRANT and PUT only),
+ *   - for a *run* - DATA, and `pages` above 1; GRANT only - that many struct page_item, then as
+ * many pages of data,
  *   - 0 .. POST_BYTES_MAX bytes for POST and CHANGE,
  *   - nothing for all others.
  * A receiver checks magic, version, type, flags, bytes, member numbers and the page range before it
@@ -16,6 +18,7 @@
 #ifndef CELLULAR_PROTO_PAGE_H
 #define CELLULAR_PROTO_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,9 +29,10 @@ enum {
 	PAGE_MAGIC = 0x50434c43, /* "CLCP" as little-endian bytes */
 	PAGE_VERSION_MIN = 1,
 	PAGE_VERSION_MAX = 1,
-	PAGE_RUN_MAX = 512,    /* pages one message may carry; the core uses 1 today */
+	PAGE_RUN_MAX = 512,    /* pages one message may carry */
 	POST_BYTES_MAX = 4096, /* payload of one POST */
-	PAGE_BYTES_MAX = PAGE_RUN_MAX * DSM_PAGE_SIZE,
+	PAGE_ITEM_BYTES = 8,
+	PAGE_BYTES_MAX = PAGE_RUN_MAX * (PAGE_ITEM_BYTES + DSM_PAGE_SIZE),
 };
 
 /* class: request < forward < reply; a message only ever causes messages of a higher class (deadlock
@@ -92,12 +96,11 @@ struct dsm_msg {
 	uint8_t acks; /* GRANT, FETCH_X (for the GRANT): acks the requester must await, 0..63 */
 	struct epoch epoch;
 	struct gpage page; /* first page */
-	uint32_t pages;	  /* run length, 1 today; a set of up to 16 pages gets a flag and payload of
-			     its own */
-	uint32_t version; /* of the page, counted at home; wraps, serial arithmetic */
-	uint32_t txn;	  /* requester's transaction: returned in GRANT and ACK, wraps */
-	uint32_t map;	  /* version of the map of homes, a chunk: how often the home moved, as the
-			     sender knows it; does not wrap */
+	uint32_t pages;	   /* 1 in the core; a run of GRANTs has more on its way */
+	uint32_t version;  /* of the page, counted at home; wraps, serial arithmetic */
+	uint32_t txn;	   /* requester's transaction: returned in GRANT and ACK, wraps */
+	uint32_t map;	   /* version of the map of homes, a chunk: how often the home moved, as the
+			      sender knows it; does not wrap */
 	struct member_id member; /* GRANT, forwards, REDIRECT, PUT_ACK, TELL: home; HAND: owner, or
 				    none; BYE: heir */
 	dsm_set sharers;	 /* HAND */
@@ -129,6 +132,24 @@ _Static_assert(sizeof(struct page_wire) == 56, "page_wire is the specification")
 _Static_assert(offsetof(struct page_wire, page) == 16, "page_wire is the specification");
 _Static_assert(offsetof(struct page_wire, sequence) == 36, "page_wire is the specification");
 _Static_assert(offsetof(struct page_wire, map) == 44, "page_wire is the specification");
+
+/*
+ * A run: GRANTs of adjacent pages with data that differ in nothing but page, version and txn, and
+ * travel as one message. To the core each is a message of its own.
+ */
+struct page_item {
+	uint32_t version;
+	uint32_t txn;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct page_item) == PAGE_ITEM_BYTES, "page_item is the specification");
+
+/* Could `next` follow as the n-th of the run that `first` begins? Both carry data. */
+bool page_run_goes_on(const struct dsm_msg *first, uint32_t n, const struct dsm_msg *next);
+struct page_item page_run_item(const struct dsm_msg *msg);
+/* The i-th message of a run, and its page of data. `payload`: as it came. */
+const void *page_run_at(const struct dsm_msg *run, const void *payload, uint32_t i,
+			struct dsm_msg *out);
 
 const char *page_type_name(int type);
 enum page_class page_type_class(int type);

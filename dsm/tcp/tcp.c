@@ -270,16 +270,44 @@ static void tcp_poll(struct transport *t, struct transport_event *out)
 	}
 }
 
+static bool tcp_more(const struct transport *t)
+{
+	dsm_set left = t->full;
+
+	for (; left; left &= left - 1) {
+		const struct tcp_channel *c = &t->channel[dsm_lowest(left).v];
+
+		if (c->in_end - c->in_start >= sizeof(struct page_wire))
+			return true;
+	}
+	return false;
+}
+
 /* ---- sending ---- */
+
+static void send_parts(struct transport *t, struct member_id to, const struct dsm_msg *msg,
+		       const struct iovec payload[TCP_PAYLOAD_PARTS])
+{
+	assert(to.v < t->config.members && !member_eq(to, t->config.self) &&
+	       payload[0].iov_len + payload[1].iov_len <= PAGE_BYTES_MAX);
+	if (t->channel[to.v].fd >= 0)
+		t->stats.messages_out++;
+	tcp_channel_send(t, to, msg, payload);
+}
 
 static void tcp_send(struct transport *t, struct member_id to, const struct dsm_msg *msg,
 		     const void *data, uint32_t bytes)
 {
-	assert(to.v < t->config.members && !member_eq(to, t->config.self) &&
-	       bytes <= PAGE_BYTES_MAX);
-	if (t->channel[to.v].fd >= 0)
-		t->stats.messages_out++;
-	tcp_channel_send(t, to, msg, data, bytes);
+	send_parts(t, to, msg, (struct iovec[TCP_PAYLOAD_PARTS]){{(void *)data, bytes}});
+}
+
+static void tcp_send_run(struct transport *t, struct member_id to, const struct dsm_msg *msg,
+			 const struct page_item *items, const void *data)
+{
+	send_parts(t, to, msg,
+		   (struct iovec[TCP_PAYLOAD_PARTS]){
+			   {(void *)items, msg->pages * sizeof(*items)},
+			   {(void *)data, (size_t)msg->pages * DSM_PAGE_SIZE}});
 }
 
 static void tcp_end(struct transport *t, struct member_id to)
@@ -313,7 +341,9 @@ const struct transport_ops transport_tcp = {
 	.fd = tcp_fd,
 	.look = tcp_look,
 	.poll = tcp_poll,
+	.more = tcp_more,
 	.send = tcp_send,
+	.send_run = tcp_send_run,
 	.end = tcp_end,
 	.expect = tcp_expect,
 	.answer = tcp_answer,

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "dsm/transport.h"
 #include "proto/base/buffer.h"
@@ -28,6 +29,9 @@ enum {
 	TCP_SILENCE_TICKS = 12,	  /* ticks of silence_ms / 12 without a byte: lost */
 	TCP_PING_TICKS = 1, /* whole ticks without a byte sent: ping, silence_ms / 6 after the last
 			       byte at the latest */
+
+	TCP_PAYLOAD_PARTS = 2,
+	TCP_PARTS = TCP_PAYLOAD_PARTS + 1, /* and the header */
 
 	/* Data of the epoll set; a channel's is its member. */
 	TCP_TICK = 0xffff,
@@ -80,9 +84,9 @@ struct transport {
  * set. */
 int tcp_channel_open(struct transport *t, struct member_id m, int fd, struct err *e);
 void tcp_channel_close(struct tcp_channel *c);
-/* Sends a message, or queues what the kernel does not take. */
+/* Sends a message, or queues what the kernel does not take. Its payload is in TCP_PAYLOAD_PARTS. */
 void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_msg *msg,
-		      const void *data, uint32_t bytes);
+		      const struct iovec payload[TCP_PAYLOAD_PARTS]);
 /* Nothing is sent after what waits; then the peer reads the end. */
 void tcp_channel_end(struct transport *t, struct member_id m);
 /* Hands the queue to the kernel; what it does not take goes out by EPOLLOUT. */

@@ -97,7 +97,7 @@ void tcp_channel_ping(struct transport *t, struct member_id m)
 
 	if (buffer_length(&t->channel[m.v].out))
 		return; /* something else is under way */
-	tcp_channel_send(t, m, &msg, NULL, 0);
+	tcp_channel_send(t, m, &msg, (struct iovec[TCP_PAYLOAD_PARTS]){0});
 	tcp_channel_flush(t, m);
 }
 

@@ -7,8 +7,8 @@
 #include "dsm/tcp/tcp.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 static void fall_mute(struct transport *t, struct member_id m, int errnum)
 {
@@ -102,12 +102,16 @@ static bool queue_rest(struct tcp_channel *c, const struct iovec *iov, size_t n,
 }
 
 /* In front of header and payload goes what is queued; returns how much of those two was sent. */
-static size_t send_direct(struct transport *t, struct member_id m, const struct iovec parts[2])
+static size_t send_direct(struct transport *t, struct member_id m,
+			  const struct iovec parts[TCP_PARTS])
 {
 	struct tcp_channel *c = &t->channel[m.v];
 	size_t queued = buffer_length(&c->out);
-	struct iovec iov[3] = {{buffer_bytes(&c->out), queued}, parts[0], parts[1]};
-	size_t sent = queued ? give(t, m, iov, 3) : give(t, m, parts, 2);
+	struct iovec iov[1 + TCP_PARTS] = {{buffer_bytes(&c->out), queued}};
+	size_t sent;
+
+	memcpy(&iov[1], parts, TCP_PARTS * sizeof(parts[0]));
+	sent = queued ? give(t, m, iov, 1 + TCP_PARTS) : give(t, m, parts, TCP_PARTS);
 
 	if (!tcp_channel_speaks(c))
 		return 0;
@@ -135,16 +139,16 @@ static void overflow(struct transport *t, struct member_id m)
 }
 
 void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_msg *msg,
-		      const void *data, uint32_t bytes)
+		      const struct iovec payload[TCP_PAYLOAD_PARTS])
 {
 	struct tcp_channel *c = &t->channel[m.v];
 	struct page_wire header;
-	struct iovec parts[2] = {{&header, sizeof(header)}, {(void *)data, bytes}};
-	size_t sent = 0;
+	struct iovec parts[TCP_PARTS] = {{&header, sizeof(header)}, payload[0], payload[1]};
+	size_t bytes = payload[0].iov_len + payload[1].iov_len, sent = 0;
 
 	if (!tcp_channel_speaks(c) || c->ending)
 		return;
-	page_encode(&header, msg, c->sequence_out++, bytes);
+	page_encode(&header, msg, c->sequence_out++, (uint32_t)bytes);
 	if (bytes >= TCP_DIRECT_BYTES && !c->armed) {
 		sent = send_direct(t, m, parts);
 		if (!tcp_channel_speaks(c))
@@ -154,7 +158,8 @@ void tcp_channel_send(struct transport *t, struct member_id m, const struct dsm_
 		t->pending &= ~dsm_bit(m.v);
 		return;
 	}
-	if (!has_room(t, c, sizeof(header) + bytes - sent) || !queue_rest(c, parts, 2, sent)) {
+	if (!has_room(t, c, sizeof(header) + bytes - sent) ||
+	    !queue_rest(c, parts, TCP_PARTS, sent)) {
 		overflow(t, m);
 		return;
 	}

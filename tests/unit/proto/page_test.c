@@ -60,12 +60,12 @@ static void there_and_back(void)
 		.member = {1},
 		.sharers = 5,
 	};
-	struct page_wire w = encoded(in, 512 * DSM_PAGE_SIZE);
+	struct page_wire w = encoded(in, 512 * (DSM_PAGE_SIZE + PAGE_ITEM_BYTES));
 	struct dsm_msg out;
 	uint32_t bytes;
 
 	CU_ASSERT_EQUAL(decode(&w, &out, &bytes), ERR_OK);
-	CU_ASSERT_EQUAL(bytes, 512 * DSM_PAGE_SIZE);
+	CU_ASSERT_EQUAL(bytes, 512 * (DSM_PAGE_SIZE + PAGE_ITEM_BYTES));
 	CU_ASSERT_EQUAL(out.type, in.type);
 	CU_ASSERT_EQUAL(out.flags, in.flags);
 	CU_ASSERT_EQUAL(out.requester.v, 2);
@@ -217,6 +217,85 @@ static void payload_by_type(void)
 	}
 }
 
+/* So many pages, so many items; of a GRANT only. */
+static void runs(void)
+{
+	for (uint8_t type = 1; type <= PAGE_TYPE_LAST; type++) {
+		struct dsm_msg msg = of_type(type);
+		struct page_wire w;
+
+		msg.page.v = 0;
+		msg.pages = 3;
+		msg.flags = PAGE_FLAG_DATA;
+		w = encoded(msg, 3 * (DSM_PAGE_SIZE + PAGE_ITEM_BYTES));
+		CU_ASSERT_EQUAL(code_of(&w), type == PAGE_GRANT ? ERR_OK : ERR_PROTOCOL);
+		w = encoded(msg, 3 * DSM_PAGE_SIZE);
+		CU_ASSERT_EQUAL(code_of(&w), ERR_PROTOCOL);
+		w = encoded(msg, 3 * (DSM_PAGE_SIZE + PAGE_ITEM_BYTES) + 1);
+		CU_ASSERT_EQUAL(code_of(&w), ERR_PROTOCOL);
+	}
+}
+
+static void a_run_is_taken_apart_as_it_was_put_together(void)
+{
+	static uint8_t payload[3 * (DSM_PAGE_SIZE + PAGE_ITEM_BYTES)];
+	struct dsm_msg msg[3], run, out;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct page_item item;
+
+		msg[i] = of_type(PAGE_GRANT);
+		msg[i].flags = PAGE_FLAG_DATA;
+		msg[i].pages = 1;
+		msg[i].page.v = 7 + i;
+		msg[i].version = 0x01020304 + i * 9;
+		msg[i].txn = 0xfffffffe + i;
+		item = page_run_item(&msg[i]);
+		memcpy(payload + i * sizeof(item), &item, sizeof(item));
+		payload[3 * sizeof(item) + (size_t)i * DSM_PAGE_SIZE] = (uint8_t)(i + 1);
+	}
+	CU_ASSERT_EQUAL(payload[0], 4); /* little endian */
+	run = msg[0];
+	run.pages = 3;
+	for (uint32_t i = 0; i < 3; i++) {
+		const uint8_t *data = page_run_at(&run, payload, i, &out);
+
+		CU_ASSERT(out.type == PAGE_GRANT && out.flags == PAGE_FLAG_DATA && out.pages == 1);
+		CU_ASSERT(out.requester.v == 2 && out.epoch.v == 4);
+		CU_ASSERT_EQUAL(out.page.v, msg[i].page.v);
+		CU_ASSERT_EQUAL(out.version, msg[i].version);
+		CU_ASSERT_EQUAL(out.txn, msg[i].txn);
+		CU_ASSERT_EQUAL(data[0], i + 1);
+		CU_ASSERT(i == 0 || page_run_goes_on(&msg[0], i, &msg[i]));
+	}
+}
+
+static void what_differs_is_no_run(void)
+{
+	struct dsm_msg first = of_type(PAGE_GRANT), next;
+
+	first.flags = PAGE_FLAG_DATA;
+	first.pages = 1;
+	for (int what = 0; what < 10; what++) {
+		next = first;
+		next.page.v += 2;
+		next.version++;
+		next.txn++;
+		CU_ASSERT(page_run_goes_on(&first, 2, &next));
+		next.type = what == 0 ? PAGE_PUT : next.type;
+		next.flags ^= what == 1 ? PAGE_FLAG_LAST : 0;
+		next.requester.v ^= what == 2;
+		next.acks += what == 3;
+		next.epoch.v += what == 4;
+		next.page.v += what == 5;
+		next.map += what == 6;
+		next.member.v ^= what == 7;
+		next.page.v -= what == 8;
+		first.type = what == 9 ? PAGE_PUT : first.type;
+		CU_ASSERT_FALSE(page_run_goes_on(&first, 2, &next));
+	}
+}
+
 static void posts(void)
 {
 	struct page_wire w = encoded(of_type(PAGE_POST), POST_BYTES_MAX);
@@ -341,6 +420,9 @@ int main(void)
 		UNIT_CASE(unknown_types),
 		UNIT_CASE(flags_by_type),
 		UNIT_CASE(payload_by_type),
+		UNIT_CASE(runs),
+		UNIT_CASE(a_run_is_taken_apart_as_it_was_put_together),
+		UNIT_CASE(what_differs_is_no_run),
 		UNIT_CASE(posts),
 		UNIT_CASE(members),
 		UNIT_CASE(page_ranges),

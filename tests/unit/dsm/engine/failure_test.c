@@ -12,10 +12,22 @@
 #include "rack.h"
 #include "tests/unit/unit.h"
 
-enum op { FAULTS, INSTALL, PROTECT, UNPROTECT, READ_OUT, DROP, WAKE, OPS };
+enum op {
+	FAULTS,
+	INSTALL,
+	PROTECT,
+	UNPROTECT,
+	READ_OUT,
+	DROP,
+	WAKE,
+	OPS,
+	INSTALL_RUN,
+	PROTECT_RUN
+};
 
-static const char *const op_names[OPS] = {"faults",   "install", "protect", "unprotect",
-					  "read_out", "drop",	 "wake"};
+static const char *const op_names[] = {"faults",      "install",    "protect", "unprotect",
+				       "read_out",    "drop",	    "wake",    "",
+				       "install_run", "protect_run"};
 
 static enum op failing;	  /* set before the fork */
 static atomic_bool armed; /* at member 1 only */
@@ -67,6 +79,18 @@ static int failing_drop(struct mem *m, struct gpage page, struct err *e)
 static int failing_wake(struct mem *m, struct gpage page, struct err *e)
 {
 	return fails(WAKE) ? refuse(WAKE, e) : mem_uffd.wake(m, page, e);
+}
+
+static int failing_install_run(struct mem *m, struct gpage first, uint32_t n, const void *data,
+			       struct err *e)
+{
+	return fails(INSTALL_RUN) ? refuse(INSTALL_RUN, e)
+				  : mem_uffd.install_run(m, first, n, data, e);
+}
+
+static int failing_protect_run(struct mem *m, struct gpage first, uint32_t n, struct err *e)
+{
+	return fails(PROTECT_RUN) ? refuse(PROTECT_RUN, e) : mem_uffd.protect_run(m, first, n, e);
 }
 
 static void *work(void *context)
@@ -138,6 +162,51 @@ static void every_failing_operation_ends_the_space(void)
 		rack_run(2, &(struct rack_config){.pages = 64, .mem = &ops}, work_until_it_fails);
 }
 
+/* ---- runs ---- */
+
+enum { RUN_PAGES = 4 * DSM_CHUNK_PAGES };
+
+static void *read_region(void *context)
+{
+	const struct rack_member *m = context;
+
+	for (uint64_t p = 0; p < RUN_PAGES; p++)
+		EXPECT(m->rack, atomic_load((_Atomic uint64_t *)rack_page(m, p)) == START + p);
+	return NULL;
+}
+
+/* The reader stalls for ever where its page did not come. */
+static void stream_until_it_fails(struct rack_member *m)
+{
+	uint8_t owner = failing == INSTALL_RUN ? 0 : 1;
+	pthread_t thread;
+
+	for (uint64_t p = 0; p < RUN_PAGES && m->self == owner; p++)
+		atomic_store((_Atomic uint64_t *)rack_page(m, p), START + p);
+	EXPECT(m->rack, rack_barrier(m));
+	atomic_store(&armed, m->self == 1);
+	if (m->self != owner) {
+		pthread_create(&thread, NULL, read_region, m);
+		pthread_detach(thread);
+	}
+	EXPECT(m->rack, rack_wait(m->rack, &m->rack->member[m->self].lost, 1));
+	EXPECT(m->rack, atomic_load(&m->rack->member[m->self].culprit) == 1);
+	EXPECT(m->rack, rack_barrier(m));
+	_exit(0);
+}
+
+static void a_run_that_fails_ends_the_space(void)
+{
+	static struct mem_ops ops;
+
+	ops = mem_uffd;
+	ops.install_run = failing_install_run;
+	ops.protect_run = failing_protect_run;
+	for (failing = INSTALL_RUN; failing <= PROTECT_RUN; failing++)
+		rack_run(2, &(struct rack_config){.pages = RUN_PAGES, .mem = &ops},
+			 stream_until_it_fails);
+}
+
 static int open_with(struct dsm_config config)
 {
 	struct dsm *d = NULL;
@@ -183,6 +252,7 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		UNIT_CASE(every_failing_operation_ends_the_space),
+		UNIT_CASE(a_run_that_fails_ends_the_space),
 		UNIT_CASE(a_space_out_of_range_is_refused),
 	};
 

@@ -165,6 +165,76 @@ static void m5_a_run_stops_at_the_first_present_page(void)
 	mem_uffd.close(m);
 }
 
+static void m5_a_run_wakes_those_who_wait_for_its_pages(void)
+{
+	static uint8_t run[3 * DSM_PAGE_SIZE];
+	struct mem *m = mem_or_skip(&small);
+	struct toucher t, other;
+	struct mem_fault f;
+
+	if (!m)
+		return;
+	for (unsigned i = 0; i < 3; i++)
+		memset(run + (size_t)i * DSM_PAGE_SIZE, (int)(10 + i), DSM_PAGE_SIZE);
+	touch_read(&t, page_at(m, 3));
+	touch_read(&other, page_at(m, 4));
+	CU_ASSERT_FATAL(next_fault(m, &f) && next_fault(m, &f));
+	OK(mem_uffd.install_run(m, page(1), 3, run, NULL));
+	CU_ASSERT_FATAL(touch_done(&t));
+	CU_ASSERT_EQUAL(t.value, 12);
+	CU_ASSERT_EQUAL(page_at(m, 1)[99], 10);
+	CU_ASSERT(touch_waits(&other));
+	touch_write(&t, page_at(m, 2), 5); /* read-only, each of them */
+	CU_ASSERT_FATAL(next_fault(m, &f));
+	CU_ASSERT(f.write && f.page.v == 2);
+	OK(mem_uffd.unprotect(m, page(2), NULL));
+	OK(mem_uffd.wake(m, page(2), NULL));
+	CU_ASSERT_FATAL(touch_done(&t));
+	OK(mem_uffd.install(m, page(4), false, run, NULL));
+	OK(mem_uffd.wake(m, page(4), NULL));
+	CU_ASSERT_FATAL(touch_done(&other));
+	mem_uffd.close(m);
+}
+
+static void m5_a_run_over_a_page_says_which(void)
+{
+	static uint8_t run[3 * DSM_PAGE_SIZE];
+	struct mem *m = mem_or_skip(&small);
+	struct err e = {0};
+
+	if (!m)
+		return;
+	OK(mem_uffd.install(m, page(6), true, page_of(1), NULL));
+	CU_ASSERT_EQUAL(mem_uffd.install_run(m, page(5), 3, run, &e), ERR_EXISTS);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "0x6"));
+	CU_ASSERT_EQUAL(page_at(m, 6)[0], 1);
+	mem_uffd.close(m);
+}
+
+/* All of it, and nothing beside it. */
+static void a_run_is_protected_at_once(void)
+{
+	struct mem *m = mem_or_skip(&small);
+	struct mem_fault f;
+	struct toucher t;
+
+	if (!m)
+		return;
+	for (uint64_t p = 0; p < 5; p++)
+		OK(mem_uffd.install(m, page(p), true, page_of(1), NULL));
+	OK(mem_uffd.protect_run(m, page(1), 3, NULL));
+	page_at(m, 0)[0] = page_at(m, 4)[0] = 2;
+	for (uint64_t p = 1; p < 4; p++) {
+		touch_write(&t, page_at(m, p), 5);
+		CU_ASSERT_FATAL(next_fault(m, &f));
+		CU_ASSERT(f.write && f.page.v == p);
+		OK(mem_uffd.unprotect(m, page(p), NULL));
+		OK(mem_uffd.wake(m, page(p), NULL));
+		CU_ASSERT_FATAL(touch_done(&t));
+	}
+	mem_uffd.close(m);
+}
+
 static void m6_a_drop_wakes_nobody(void)
 {
 	struct mem *m = mem_or_skip(&small);
@@ -437,6 +507,9 @@ int main(void)
 		UNIT_CASE(m4_a_fault_message_may_be_old),
 		UNIT_CASE(m5_install_over_a_page_changes_nothing),
 		UNIT_CASE(m5_a_run_stops_at_the_first_present_page),
+		UNIT_CASE(m5_a_run_wakes_those_who_wait_for_its_pages),
+		UNIT_CASE(m5_a_run_over_a_page_says_which),
+		UNIT_CASE(a_run_is_protected_at_once),
 		UNIT_CASE(m6_a_drop_wakes_nobody),
 		UNIT_CASE(m7_no_event_but_faults_is_asked_for),
 		UNIT_CASE(m8_the_caller_never_waits_for_a_stalled_thread),

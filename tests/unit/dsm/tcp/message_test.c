@@ -57,7 +57,7 @@ ssize_t __wrap_recv(int fd, void *to, size_t n, int flags)
 struct letter {
 	struct dsm_msg msg;
 	uint32_t bytes;
-	uint8_t data[4 * DSM_PAGE_SIZE];
+	uint8_t data[4 * (PAGE_ITEM_BYTES + DSM_PAGE_SIZE)];
 };
 
 static void write_letter(struct letter *letter, int from, int to, uint32_t i)
@@ -67,7 +67,7 @@ static void write_letter(struct letter *letter, int from, int to, uint32_t i)
 
 	if (pages) {
 		letter->msg = rack_grant(pages);
-		letter->bytes = pages * DSM_PAGE_SIZE;
+		letter->bytes = pages * (DSM_PAGE_SIZE + (pages > 1 ? PAGE_ITEM_BYTES : 0));
 	} else if (i % 3 == 0) {
 		letter->msg = (struct dsm_msg){
 			.type = PAGE_GET_S, .epoch = {5}, .page = {i % RACK_PAGES}, .pages = 1};
@@ -196,6 +196,57 @@ static void the_largest_run(void)
 	}
 	rack_close(&rack);
 	free(run);
+}
+
+/* Items, then pages; a hint that there is more is right where it says no. */
+static void a_run_arrives_in_one_piece(void)
+{
+	enum { PAGES = 20 };
+	static uint8_t pages[PAGES * DSM_PAGE_SIZE];
+	struct page_item items[PAGES];
+	struct dsm_msg msg = rack_grant(PAGES);
+	struct transport_event event;
+	struct rack rack;
+
+	for (uint32_t i = 0; i < sizeof(pages); i++)
+		pages[i] = (uint8_t)(i * 31 >> 3);
+	for (uint32_t i = 0; i < PAGES; i++)
+		items[i] = (struct page_item){.version = i, .txn = 100 + i};
+	rack_up(&rack, 2);
+	rack_send_number(&rack, 0, 1, 1);
+	transport_tcp.send_run(rack.t[0], (struct member_id){1}, &msg, items, pages);
+	rack_send_number(&rack, 0, 1, 2);
+	event = rack_wait(&rack, 1);
+	CU_ASSERT_EQUAL(rack_number(&event), 1);
+	event = rack_wait(&rack, 1);
+	CU_ASSERT_EQUAL_FATAL(event.bytes, sizeof(items) + sizeof(pages));
+	CU_ASSERT_EQUAL(memcmp(event.data, items, sizeof(items)), 0);
+	CU_ASSERT_EQUAL(memcmp((const uint8_t *)event.data + sizeof(items), pages, sizeof(pages)),
+			0);
+	event = rack_wait(&rack, 1);
+	CU_ASSERT_EQUAL(rack_number(&event), 2);
+	CU_ASSERT_FALSE(transport_tcp.more(rack.t[1]));
+	rack_close(&rack);
+}
+
+static void it_says_when_there_is_more(void)
+{
+	struct dsm_msg msg = rack_post();
+	struct transport_event event;
+	struct rack rack;
+	bool more;
+
+	rack_up(&rack, 2);
+	for (uint32_t i = 0; i < 3; i++)
+		transport_tcp.send(rack.t[0], (struct member_id){1}, &msg, &i, sizeof(i));
+	transport_tcp.flush(rack.t[0]); /* one write, so one read */
+	for (unsigned i = 0; i < 3; i++) {
+		event = rack_wait(&rack, 1);
+		CU_ASSERT_EQUAL(rack_number(&event), i);
+		more = transport_tcp.more(rack.t[1]);
+		CU_ASSERT_EQUAL(more, i < 2);
+	}
+	rack_close(&rack);
 }
 
 /* More than the receive buffer holds, never empty in between: what is left of a message moves to
@@ -342,6 +393,8 @@ int main(void)
 		UNIT_CASE(however_the_stream_is_cut),
 		UNIT_CASE(when_the_kernel_takes_nothing_now),
 		UNIT_CASE(the_largest_run),
+		UNIT_CASE(a_run_arrives_in_one_piece),
+		UNIT_CASE(it_says_when_there_is_more),
 		UNIT_CASE(a_reader_that_lags),
 		UNIT_CASE(data_stays_until_the_next_poll),
 		UNIT_CASE(send_never_blocks_and_the_backlog_is_bounded),

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dsm/shard_run.h"
+
+#include "dsm/shard.h"
+#include "proto/base/clock.h"
+
+/* ---- what a step asks for ---- */
+
+/* A step's effects without a timer, which orders nothing: at most three. */
+struct asked {
+	const struct dsm_effect *fx[3];
+	uint32_t n;
+};
+
+static bool few(const struct dsm_effects *all, struct asked *out)
+{
+	out->n = 0;
+	for (uint32_t i = 0; i < all->n; i++) {
+		if (all->v[i].type == DSM_FX_TIMER)
+			continue;
+		if (out->n == 3)
+			return false;
+		out->fx[out->n++] = &all->v[i];
+	}
+	return out->n >= 2;
+}
+
+static bool is_of(const struct dsm_effect *fx, enum dsm_fx_type type, uint64_t page)
+{
+	return fx->type == type && fx->page.v == page;
+}
+
+/* [PROTECT] READ_OUT SEND */
+static bool gives_copy(const struct asked *a)
+{
+	const struct dsm_effect *read = a->fx[a->n - 2], *send = a->fx[a->n - 1];
+	uint64_t page = read->page.v;
+
+	return (a->n == 2 || is_of(a->fx[0], DSM_FX_PROTECT, page)) &&
+	       read->type == DSM_FX_READ_OUT && is_of(send, DSM_FX_SEND, page) &&
+	       send->msg.type == PAGE_GRANT && (send->msg.flags & PAGE_FLAG_DATA) &&
+	       send->slot == read->slot;
+}
+
+/* MAP [SEND] WAKE */
+static bool takes_copy(const struct asked *a)
+{
+	const struct dsm_effect *map = a->fx[0], *send = a->fx[1], *wake = a->fx[a->n - 1];
+
+	return map->type == DSM_FX_MAP && !map->writable && map->source == DSM_FROM_EVENT &&
+	       is_of(wake, DSM_FX_WAKE, map->page.v) &&
+	       (a->n == 2 ||
+		(is_of(send, DSM_FX_SEND, map->page.v) && !(send->msg.flags & PAGE_FLAG_DATA)));
+}
+
+/* ---- joining ---- */
+
+static void begin(struct shard *s, enum shard_run_kind kind, struct gpage first)
+{
+	shard_run_end(s);
+	s->run.kind = kind;
+	s->run.first = first;
+	s->run.unblocks = 0;
+}
+
+static void join_out(struct shard *s, const struct asked *a)
+{
+	const struct dsm_effect *send = a->fx[a->n - 1];
+	struct shard_run *r = &s->run;
+
+	if (r->kind != RUN_OUT || r->n == SHARD_RUN_MAX || !member_eq(r->to, send->to) ||
+	    !page_run_goes_on(&r->grant, r->n, &send->msg)) {
+		begin(s, RUN_OUT, send->page);
+		r->to = send->to;
+		r->grant = send->msg;
+	}
+	r->protect[r->n] = a->n == 3;
+	r->item[r->n++] = page_run_item(&send->msg);
+}
+
+static void join_in(struct shard *s, const struct asked *a)
+{
+	const uint8_t *data = s->data;
+	struct shard_run *r = &s->run;
+
+	if (r->kind != RUN_IN || r->n == SHARD_RUN_MAX || a->fx[0]->page.v != r->first.v + r->n ||
+	    data != r->data + (size_t)r->n * DSM_PAGE_SIZE) {
+		begin(s, RUN_IN, a->fx[0]->page);
+		r->data = data;
+	}
+	r->n++;
+	if (a->n == 3)
+		r->unblock[r->unblocks++] = *a->fx[1];
+}
+
+bool shard_run_join(struct shard *s)
+{
+	const struct dsm_effects *all = &s->effects;
+	struct asked a;
+
+	if (!few(all, &a))
+		return false;
+	if (s->event.type == DSM_EV_MSG && gives_copy(&a))
+		join_out(s, &a);
+	else if (s->run.coming && takes_copy(&a))
+		join_in(s, &a);
+	else
+		return false;
+	for (uint32_t i = 0; i < all->n; i++)
+		if (all->v[i].type == DSM_FX_TIMER)
+			s->deadline = all->v[i].deadline;
+	return true;
+}
+
+/* ---- carrying out ---- */
+
+static struct gpage page_at(const struct shard_run *r, uint32_t i)
+{
+	return (struct gpage){r->first.v + i};
+}
+
+static int must_be(const struct shard *s, bool here, struct err *e)
+{
+	int rc = ERR_OK;
+
+	for (uint32_t i = 0; i < s->run.n && !rc; i++)
+		rc = shard_must_be(s, page_at(&s->run, i), here, e);
+	return rc;
+}
+
+/* Those that were writable, in as few calls as they lie together. */
+static int protect(struct shard *s, struct err *e)
+{
+	const struct shard_run *r = &s->run;
+	int rc = ERR_OK;
+
+	for (uint32_t i = 0, n; i < r->n && !rc; i += n) {
+		n = 1;
+		if (!r->protect[i])
+			continue;
+		while (i + n < r->n && r->protect[i + n])
+			n++;
+		rc = n > 1 ? s->mem_ops->protect_run(s->mem, page_at(r, i), n, e)
+			   : s->mem_ops->protect(s->mem, page_at(r, i), e);
+	}
+	return rc;
+}
+
+static int read_out(struct shard *s, struct err *e)
+{
+	const struct shard_run *r = &s->run;
+	int rc = ERR_OK;
+
+	for (uint32_t i = 0; i < r->n && !rc; i++) {
+		void *out = s->run_pages + (size_t)i * DSM_PAGE_SIZE;
+
+		shard_account(s, page_at(r, i), true);
+		rc = s->mem_ops->read_out(s->mem, page_at(r, i), out, e);
+		if (!rc)
+			written_end(&s->written, page_at(r, i), out);
+	}
+	return rc;
+}
+
+static int end_out(struct shard *s, struct err *e)
+{
+	struct shard_run *r = &s->run;
+	int rc = must_be(s, true, e);
+
+	if (!rc)
+		rc = protect(s, e);
+	if (!rc)
+		rc = read_out(s, e);
+	if (rc)
+		return rc;
+	r->grant.pages = r->n;
+	if (r->n == 1)
+		s->transport_ops->send(s->transport, r->to, &r->grant, s->run_pages, DSM_PAGE_SIZE);
+	else
+		s->transport_ops->send_run(s->transport, r->to, &r->grant, r->item, s->run_pages);
+	return ERR_OK;
+}
+
+static int end_in(struct shard *s, struct err *e)
+{
+	const struct shard_run *r = &s->run;
+	int rc = must_be(s, false, e);
+	uint64_t now;
+
+	if (!rc)
+		rc = s->mem_ops->install_run(s->mem, r->first, r->n, r->data, e);
+	if (rc)
+		return rc;
+	now = clock_ns();
+	for (uint32_t i = 0; i < r->n; i++) {
+		shard_account(s, page_at(r, i), true);
+		timing_wake(&s->timing, page_at(r, i), s->event.now, now);
+		if (s->config.inline_faults)
+			pump_answer(&s->pump, page_at(r, i));
+	}
+	for (uint32_t i = 0; i < r->unblocks; i++)
+		s->transport_ops->send(s->transport, r->unblock[i].to, &r->unblock[i].msg, NULL, 0);
+	awake_woke(&s->awake);
+	return ERR_OK;
+}
+
+void shard_run_end(struct shard *s)
+{
+	enum shard_run_kind kind = s->run.kind;
+	struct err e = {0};
+	int rc = ERR_OK;
+
+	s->run.kind = RUN_NONE; /* also for what a failure calls */
+	if (!shard_ended(s) && kind == RUN_OUT)
+		rc = end_out(s, &e);
+	else if (!shard_ended(s) && kind == RUN_IN)
+		rc = end_in(s, &e);
+	s->run.n = 0;
+	if (rc)
+		shard_fail(s, &e);
+}
+
+/* ---- messages ---- */
+
+void shard_run_message(struct shard *s, struct member_id from, const struct dsm_msg *run,
+		       const void *payload, uint64_t now)
+{
+	s->run.coming = true;
+	for (uint32_t i = 0; i < run->pages && !shard_ended(s); i++) {
+		s->event =
+			(struct dsm_event){.type = DSM_EV_MSG, .now = now, .msg = {.from = from}};
+		s->data = page_run_at(run, payload, i, &s->event.msg.msg);
+		s->data_bytes = DSM_PAGE_SIZE;
+		shard_step(s);
+	}
+	shard_run_end(s);
+	s->run.coming = false;
+	s->data = NULL;
+}
