@@ -12,9 +12,9 @@ void awake_heard(struct awake *a, uint64_t now)
 	a->heard = now;
 }
 
-void awake_woke(struct awake *a)
+void awake_woke(struct awake *a, uint64_t now)
 {
-	a->dense = false;
+	a->busy_until = now + AWAKE_BUSY_NS;
 }
 
 void awake_looked(struct awake *a, uint64_t last, uint64_t now)
@@ -33,7 +33,7 @@ static uint64_t until(const struct awake *a, bool waits)
 {
 	if (waits)
 		return a->asked + AWAKE_NS;
-	return a->dense ? a->heard + AWAKE_NS : 0;
+	return a->dense && a->heard >= a->busy_until ? a->heard + AWAKE_NS : 0;
 }
 
 bool awake_stays(const struct awake *a, bool waits, uint64_t now)

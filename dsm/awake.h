@@ -3,7 +3,8 @@
  * Should the shard stay awake for what is about to come, or sleep? Waking a sleeping thread takes
  * longer than most answers do. So it stays awake for a while where a thread here waits for another
  * member, or where messages came one soon after the other. It does not where a thread here was
- * woken and nobody waits: that thread may want this very core. And where the core is wanted by
+ * woken lately and nobody waits: that thread may want this very core, and a loop that yields does
+ * not leave it to one that is less urgent. And where the core is wanted by
  * others it sleeps at once, for longer each time: to wake on a core that computes is cheap, and to
  * stay awake there is not.
  *
@@ -17,6 +18,7 @@
 
 enum {
 	AWAKE_NS = 50000,	    /* without anything to do */
+	AWAKE_BUSY_NS = 1000000,    /* so long does a thread run that was woken, perhaps */
 	AWAKE_AWAY_NS = 100000,	    /* so long does no system call take: another thread ran */
 	AWAKE_SLEEPY_NS = 10000000, /* after that, the first time */
 	AWAKE_SLEEPY_MAX_NS = 1000000000,
@@ -27,6 +29,7 @@ struct awake {
 	uint64_t asked;	      /* when faults were read last */
 	uint64_t heard;	      /* when the last message came */
 	bool dense;	      /* ... soon after the one before */
+	uint64_t busy_until;  /* threads here were woken, and run */
 	uint64_t sleep_until; /* the core is wanted */
 	uint64_t sleepy;      /* for so long, the last time */
 };
@@ -34,7 +37,7 @@ struct awake {
 void awake_asked(struct awake *a, uint64_t now);
 void awake_heard(struct awake *a, uint64_t now);
 /* A thread here was woken. */
-void awake_woke(struct awake *a);
+void awake_woke(struct awake *a, uint64_t now);
 /* Two looks at the clock with nothing between them that takes long. */
 void awake_looked(struct awake *a, uint64_t last, uint64_t now);
 /* waits: a thread here waits for another member. */

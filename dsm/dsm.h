@@ -54,7 +54,7 @@ struct dsm_config {
 	uint8_t key[CELL_KEY_BYTES];
 	const char *listen;  /* data address of this member, "ip:0" */
 	void *address;	     /* where to map, page-aligned, over nothing; NULL: anywhere */
-	uint32_t hold_us;    /* 0: 200 */
+	uint32_t hold_us;    /* 0: 200; less than 20 is 20 */
 	uint32_t silence_ms; /* 0: 3000: a member silent for so long is lost */
 	/* Flight recorder: a file of shared memory (memfd_create) that keeps the last events of
 	 * this member (dsm/core/journal.h), to be read by whoever holds it, also after this

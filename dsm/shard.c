@@ -17,6 +17,7 @@
 
 enum {
 	HOLD_US = 200,	    /* where dsm_config says 0 */
+	HOLD_LEAST_US = 20, /* a woken thread runs by then: a page it did not use came in vain */
 	ACQUIRE_US = 10000, /* a device copies at most DSM_ACQUIRE_PAGES_MAX pages in that time */
 };
 
@@ -86,6 +87,8 @@ static int open_core(struct shard *s, const struct shard_seat *seat, struct err 
 	};
 	void *memory;
 
+	if (config.hold_us < HOLD_LEAST_US)
+		config.hold_us = HOLD_LEAST_US;
 	memcpy(config.local, s->config.local, sizeof(config.local));
 	if (seat) {
 		config.present = seat->present;

@@ -162,13 +162,15 @@ static int do_wake(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
 	const struct dsm_event *ev = &s->event;
 	int rc = s->mem_ops->wake(s->mem, fx->page, e);
+	uint64_t now;
 
 	if (s->config.inline_faults)
 		pump_answer(&s->pump, fx->page);
 	if (ev->type == DSM_EV_FAULT && ev->fault.page.v == fx->page.v)
 		s->answered = true;
-	awake_woke(&s->awake);
-	timing_wake(&s->timing, fx->page, ev->now, clock_ns());
+	now = clock_ns();
+	awake_woke(&s->awake, now);
+	timing_wake(&s->timing, fx->page, ev->now, now);
 	return rc;
 }
 

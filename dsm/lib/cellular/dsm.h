@@ -127,7 +127,7 @@ struct cdsm_options {
 				1 .. CDSM_MEMBERS_MAX; 0: CDSM_MEMBERS_MAX */
 	uint32_t silence_ms; /* a member not heard of for so long is lost; 0: 3000 */
 	/* How long a page that came here is kept at least before it is given to somebody else, in
-	 * microseconds; longer helps where members write the same pages often. 0: 200. */
+	 * microseconds; longer helps where members write the same pages often. 0: 200; less than 20 is 20. */
 	uint32_t hold_us;
 	uint32_t faults; /* enum cdsm_faults */
 };

@@ -36,14 +36,21 @@ static void it_stays_awake_where_messages_are_dense(void)
 
 static void it_leaves_the_core_to_a_thread_it_woke(void)
 {
+	const uint64_t woke = start + 20 * US;
 	struct awake a = {0};
 
 	awake_heard(&a, start);
 	awake_heard(&a, start + 10 * US);
-	awake_woke(&a);
-	CU_ASSERT(!awake_stays(&a, false, start + 11 * US));
-	awake_heard(&a, start + 12 * US);
-	CU_ASSERT(awake_stays(&a, false, start + 13 * US));
+	awake_woke(&a, woke);
+	CU_ASSERT(!awake_stays(&a, false, woke));
+	for (uint64_t at = woke; at < woke + AWAKE_BUSY_NS; at += 10 * US) {
+		awake_heard(&a, at);
+		CU_ASSERT(!awake_stays(&a, false, at));
+	}
+	awake_asked(&a, woke + 10 * US);
+	CU_ASSERT(awake_stays(&a, true, woke + 20 * US)); /* it waits again */
+	awake_heard(&a, woke + AWAKE_BUSY_NS);
+	CU_ASSERT(awake_stays(&a, false, woke + AWAKE_BUSY_NS));
 }
 
 /* Was away, and says for how long it sleeps then. */
