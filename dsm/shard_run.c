@@ -200,7 +200,7 @@ static int end_in(struct shard *s, struct err *e)
 	}
 	for (uint32_t i = 0; i < r->unblocks; i++)
 		s->transport_ops->send(s->transport, r->unblock[i].to, &r->unblock[i].msg, NULL, 0);
-	awake_woke(&s->awake);
+	awake_woke(&s->awake, now);
 	return ERR_OK;
 }
 
