@@ -47,6 +47,7 @@ int space_fail(struct cdsm_error *why, const struct err *e)
 
 	if (why) {
 		why->code = code;
+		why->bytes = 0;
 		memcpy(why->text, e->text, sizeof(e->text));
 	}
 	return code;
@@ -59,6 +60,7 @@ int space_refuse(struct cdsm_error *why, enum cdsm_code code, const char *fmt, .
 	va_start(ap, fmt);
 	if (why) {
 		why->code = code;
+		why->bytes = 0;
 		/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started */
 		vsnprintf(why->text, sizeof(why->text), fmt, ap);
 	}

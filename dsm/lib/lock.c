@@ -78,6 +78,7 @@ void lock_given(struct cdsm *c, unsigned id, bool others_wait)
 	l->asked = false;
 	l->token = true;
 	l->recalled |= others_wait;
+	c->sync.locks_recalled += others_wait;
 	l->batch = count(&l->waiting);
 	if (id == SYNC_LEAVE_LOCK && c->sync.leave == SYNC_WANTS)
 		pthread_cond_broadcast(&c->sync.leaver); /* it is never given back */
@@ -92,6 +93,7 @@ void lock_recalled(struct cdsm *c, unsigned id)
 	if (l->recalled || (!l->token && !l->asked))
 		return;
 	l->recalled = true;
+	c->sync.locks_recalled++;
 	l->batch = count(&l->waiting);
 	if (l->token && !l->holder && id != SYNC_LEAVE_LOCK)
 		pass_on(c, id);
@@ -114,6 +116,7 @@ static int wait_for_lock(struct cdsm *c, unsigned id, struct cdsm_error *why)
 	struct sync_waiter w = {.thread = this_thread()};
 
 	sync_enqueue(&l->waiting, &w);
+	c->sync.locks_waited++;
 	lock_want(c, id);
 	sync_wait(c, &w);
 	return w.rc ? space_check(c, why) : CDSM_OK;

@@ -16,7 +16,7 @@ static bool is_zero(const uint8_t *from, size_t n)
 
 int options_read(const struct cdsm_options *from, struct cdsm_options *out, struct cdsm_error *why)
 {
-	const size_t first = offsetof(struct cdsm_options, faults) + sizeof(from->faults);
+	const size_t first = offsetof(struct cdsm_options, pin_limit) + sizeof(from->pin_limit);
 	size_t n = from->size < sizeof(*out) ? from->size : sizeof(*out);
 
 	if (from->size < first || from->size > CDSM_PAGE_BYTES)
@@ -58,6 +58,8 @@ int options_apply(const struct cdsm_options *o, struct dsm_config *config, struc
 	if (o->faults != CDSM_FAULTS_THREAD)
 		return space_refuse(why, CDSM_EUNSUPPORTED, "no such way to resolve faults: %u",
 				    o->faults);
+	if (o->reserved)
+		return space_refuse(why, CDSM_EINVAL, "the reserved option is not 0");
 	if ((uintptr_t)o->address % CDSM_PAGE_BYTES)
 		return space_refuse(why, CDSM_EINVAL, "address %p does not begin a page",
 				    o->address);

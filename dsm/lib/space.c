@@ -108,6 +108,7 @@ static struct cdsm *begin(const struct cdsm_options *options, struct dsm_config 
 		abandon(c);
 		return NULL;
 	}
+	pins_begin(&c->pins, o.pin_limit);
 	config->context = c;
 	config->lost = on_lost;
 	config->joined = on_joined;
@@ -304,6 +305,7 @@ void cdsm_close(struct cdsm *c)
 	dsm_close(c->dsm);
 	fd_close(&c->nothing);
 	sync_end(c);
+	pins_end(&c->pins);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

@@ -22,6 +22,12 @@
 #include "dsm/dsm.h"
 #include "dsm/lib/sync.h"
 
+/* Pages that this member may not give up. */
+struct pins {
+	uint64_t limit, bytes;
+	uint64_t *page; /* a bit a page; NULL: none was ever pinned */
+};
+
 enum space_state { SPACE_HERE, SPACE_LEAVING, SPACE_LEFT, SPACE_LOST };
 
 struct cdsm {
@@ -36,6 +42,7 @@ struct cdsm {
 	_Atomic enum space_state state; /* changes under the lock */
 	struct err why;			/* LOST */
 	struct sync sync;
+	struct pins pins;
 };
 
 /* Fills *why, if any, from e; returns e's code. */
@@ -47,6 +54,10 @@ int space_refuse(struct cdsm_error *why, enum cdsm_code code, const char *fmt, .
 int space_check(const struct cdsm *c, struct cdsm_error *why);
 /* The end. Under the lock. */
 void space_lost(struct cdsm *c, const struct err *why);
+
+/* limit 0: what the header says. */
+void pins_begin(struct pins *p, uint64_t limit);
+void pins_end(struct pins *p);
 
 /* The caller's options, of whatever size, as this library knows them. CDSM_EINVAL. */
 int options_read(const struct cdsm_options *from, struct cdsm_options *out, struct cdsm_error *why);

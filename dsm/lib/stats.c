@@ -27,7 +27,7 @@ static void translate(const struct dsm_stats *s, struct cdsm_stats *out)
 
 int cdsm_stats(struct cdsm *c, struct cdsm_stats *out, struct cdsm_error *why)
 {
-	const size_t first = offsetof(struct cdsm_stats, barriers) + sizeof(out->barriers);
+	const size_t first = offsetof(struct cdsm_stats, pin_limit) + sizeof(out->pin_limit);
 	const size_t size = out->size;
 	struct cdsm_stats all;
 	struct dsm_stats s;
@@ -42,8 +42,12 @@ int cdsm_stats(struct cdsm *c, struct cdsm_stats *out, struct cdsm_error *why)
 	if (c->state == SPACE_LOST)
 		rc = space_check(c, why);
 	all.locks_cached = c->sync.locks_cached;
+	all.locks_waited = c->sync.locks_waited;
+	all.locks_recalled = c->sync.locks_recalled;
 	all.locks_asked = c->sync.locks_asked;
 	all.barriers = c->sync.barriers;
+	all.pinned_bytes = c->pins.bytes;
+	all.pin_limit = c->pins.limit;
 	pthread_mutex_unlock(&c->lock);
 	if (rc)
 		return rc;

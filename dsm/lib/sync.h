@@ -129,7 +129,7 @@ struct sync {
 	uint32_t fence;	       /* number of the last one */
 	dsm_set fenced;	       /* who has not answered it */
 	dsm_set gone;	       /* who has left */
-	uint64_t locks_cached, locks_asked, barriers;
+	uint64_t locks_cached, locks_waited, locks_asked, locks_recalled, barriers;
 };
 
 static inline unsigned sync_slot_of(unsigned id)

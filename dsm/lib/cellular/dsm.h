@@ -86,6 +86,7 @@ enum cdsm_code {
 struct cdsm_error {
 	int code;		  /* enum cdsm_code */
 	char text[CDSM_TEXT_MAX]; /* one sentence without a newline, NUL-terminated */
+	uint64_t bytes; /* CDSM_ENOSPACE of cdsm_pin: what could still be pinned; else 0 */
 };
 
 /* "CDSM_ELOST" for a code; "?" for a number that is none. */
@@ -130,6 +131,8 @@ struct cdsm_options {
 	 * microseconds; longer helps where members write the same pages often. 0: 200; less than 20 is 20. */
 	uint32_t hold_us;
 	uint32_t faults; /* enum cdsm_faults */
+	uint32_t reserved;
+	uint64_t pin_limit; /* bytes this member may pin; 0: half of the host's memory */
 };
 
 #define CDSM_OPTIONS                                                                               \
@@ -224,8 +227,11 @@ struct cdsm_stats {
 	uint64_t resident_bytes;      /* pages that are here now */
 	uint64_t owned_bytes;	      /* of those, pages this member answers for */
 	uint64_t locks_cached;	      /* cdsm_lock: the lock was here and free */
+	uint64_t locks_waited;	      /* ... where it was not: threads that waited */
 	uint64_t locks_asked;	      /* times a lock was asked for at its manager */
+	uint64_t locks_recalled;      /* times others asked for a lock that was here */
 	uint64_t barriers;	      /* cdsm_barrier: passed */
+	uint64_t pinned_bytes, pin_limit;
 };
 
 #define CDSM_STATS                                                                                 \
@@ -235,6 +241,43 @@ struct cdsm_stats {
 
 /* Fills *out as far as its `size` says. Errors: CDSM_EINVAL: no such size; CDSM_ELOST. */
 int cdsm_stats(struct cdsm *space, struct cdsm_stats *out, struct cdsm_error *why);
+
+/* ---- pages ---- */
+
+/*
+ * These work on the pages that [address, address + bytes) touches; cdsm_discard on those that lie
+ * in it as a whole. It lies within the range of the space; 0 bytes are allowed.
+ *
+ * Errors of all: CDSM_EINVAL: not within the range; CDSM_ESTATE: this member leaves; CDSM_ELOST,
+ * at once also in a thread that waits.
+ */
+
+/*
+ * Charges pages to this member's limit, all of them or none, and brings them here to read; returns
+ * when each has been here. A pinned page is never given up by this member itself, to make room or
+ * by cdsm_discard; one that another member writes leaves all the same, and comes back when it is
+ * touched. Pinning a page again costs nothing, and one cdsm_unpin unpins it. (What the host swaps
+ * is the host's business: keep the process out of swap by its cgroup.)
+ *
+ * CDSM_ENOSPACE: it would be more than the limit, and nothing was done; why->bytes says how much
+ * could still be pinned. CDSM_ENOMEM.
+ */
+int cdsm_pin(struct cdsm *space, const void *address, uint64_t bytes, struct cdsm_error *why);
+int cdsm_unpin(struct cdsm *space, const void *address, uint64_t bytes, struct cdsm_error *why);
+
+/* Brings pages here, sixteen at a time, to be read or (write not 0) to be written; returns when
+ * each has been here. Faster than touching one after the other. */
+int cdsm_prefetch(struct cdsm *space, const void *address, uint64_t bytes, int write,
+		  struct cdsm_error *why);
+
+/*
+ * Nobody wants what is in the pages: they may be thrown away, here and elsewhere. A later read
+ * gives zeros or the old content, a read after a later write what was written. A write of another
+ * thread at the same time may be lost with the rest.
+ *
+ * CDSM_ESTATE: one of them is pinned here, and nothing was done.
+ */
+int cdsm_discard(struct cdsm *space, void *address, uint64_t bytes, struct cdsm_error *why);
 
 /* ---- locks and barriers ---- */
 

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { CREW_MAX = 8, CREW_PATIENCE_MS = 40000, CREW_WORDS = 64 };
+enum { CREW_MAX = 8, CREW_PATIENCE_MS = 120000, CREW_WORDS = 64 };
 
 struct crew {
 	char address[CREW_MAX][64]; /* of each that is there */

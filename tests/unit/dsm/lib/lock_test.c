@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Locks, barriers and atomics among members that stay. */
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "crew.h"
 #include "tests/unit/unit.h"
 
-enum { MEMBERS = 3, THREADS = 2, LOCKS = 5, ROUNDS = 400, PHASES = 60, SETTLE_US = 300000 };
+enum { MEMBERS = 3, THREADS = 2, LOCKS = 5, ROUNDS = 400, PHASES = 60 };
 
 static const struct crew_config space = {.bytes = 1 << 20};
 
@@ -124,22 +125,35 @@ static void *sign_later(void *context)
 	return NULL;
 }
 
+/* Until this member counted so many threads that waited, and members that asked for its locks. */
+static void await(struct hand *h, uint64_t waited, uint64_t recalled)
+{
+	struct cdsm_stats s = stats_of(h);
+
+	while (s.locks_waited < waited || s.locks_recalled < recalled) {
+		usleep(1000);
+		s = stats_of(h);
+	}
+}
+
+/* Member 0 holds the lock; a thread of its own waits, then member 1, then another of its own. */
 static void queue_up(struct hand *h)
 {
 	struct thread early = {h, 10, 0}, late = {h, 12, 0};
 
 	if (h->self == 0) {
 		HOLDS(h->crew, cdsm_lock(h->space, THE_LOCK, NULL) == CDSM_OK);
+		await(h, 1, 0); /* as nobody had the lock yet, this one waited, too */
 		pthread_create(&early.id, NULL, sign_later, &early);
-		usleep(SETTLE_US);
+		await(h, 2, 0);
 	}
 	crew_meet(h, 2);
 	if (h->self == 1) {
 		sign(h, 11);
 	} else {
-		usleep(SETTLE_US); /* member 1 waits now, and this one has been told */
+		await(h, 2, 1);
 		pthread_create(&late.id, NULL, sign_later, &late);
-		usleep(SETTLE_US);
+		await(h, 3, 1);
 		HOLDS(h->crew, atomic_load(&h->crew->word[0]) == 0);
 		HOLDS(h->crew, cdsm_unlock(h->space, THE_LOCK, NULL) == CDSM_OK);
 		pthread_join(early.id, NULL);
@@ -190,20 +204,33 @@ static void misuse_is_refused(void)
 	crew_run(1, &space, misuse);
 }
 
-/* Who came first says how many; the other one is told, and may come again. */
+/* Who came first says how many; the other one is told, and comes again with as many as it takes. */
+static void *meet_three(void *context)
+{
+	HOLDS(((struct hand *)context)->crew,
+	      cdsm_barrier(((struct hand *)context)->space, 9, 3, NULL) == CDSM_OK);
+	return NULL;
+}
+
 static void disagree(struct hand *h)
 {
-	struct cdsm_error why;
+	unsigned mine = 2 + h->self, other = 3 - h->self;
+	struct cdsm_error why = {0};
+	char text[80];
+	pthread_t more;
 
-	if (h->self == 0)
-		usleep(SETTLE_US);
-	else
-		HOLDS(h->crew, cdsm_barrier(h->space, 9, 2, &why) == CDSM_OK);
-	if (h->self == 0) {
-		HOLDS(h->crew, cdsm_barrier(h->space, 9, 3, &why) == CDSM_EINVAL);
-		HOLDS(h->crew, strstr(why.text, "3 parties, but the first one said 2") != NULL);
-		HOLDS(h->crew, cdsm_barrier(h->space, 9, 2, &why) == CDSM_OK);
+	snprintf(text, sizeof(text), "%u parties, but the first one said %u", mine, other);
+	if (cdsm_barrier(h->space, 9, mine, &why)) {
+		HOLDS(h->crew, why.code == CDSM_EINVAL && strstr(why.text, text));
+		atomic_fetch_add(&h->crew->word[0], 1);
+		if (other == 3)
+			pthread_create(&more, NULL, meet_three, h);
+		HOLDS(h->crew, cdsm_barrier(h->space, 9, other, NULL) == CDSM_OK);
+		if (other == 3)
+			pthread_join(more, NULL);
 	}
+	crew_meet(h, 2);
+	HOLDS(h->crew, atomic_load(&h->crew->word[0]) == 1);
 	crew_leave(h);
 }
 

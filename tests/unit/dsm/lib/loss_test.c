@@ -52,6 +52,10 @@ static void after_the_end(struct hand *h)
 	HOLDS(h->crew, cdsm_add(h->space, (uint64_t *)h->base, 1, NULL, NULL) == CDSM_ELOST);
 	HOLDS(h->crew, cdsm_compare_exchange(h->space, (uint64_t *)h->base, &(uint64_t){0}, 1,
 					     &(int){0}, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_pin(h->space, h->base, 1, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_unpin(h->space, h->base, 1, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_prefetch(h->space, h->base, 1, 0, NULL) == CDSM_ELOST);
+	HOLDS(h->crew, cdsm_discard(h->space, h->base, CDSM_PAGE_BYTES, NULL) == CDSM_ELOST);
 	HOLDS(h->crew, cdsm_stats(h->space, &(struct cdsm_stats)CDSM_STATS, NULL) == CDSM_ELOST);
 	for (unsigned page = 0; page < PAGES; page += 100) {
 		HOLDS(h->crew, !crew_touch(h->crew, word(h, page), false, &nothing));
@@ -105,8 +109,30 @@ static void *wait_at_a_barrier(void *context)
 
 enum { HELD = 60, KINDS = 6 }; /* locks of several managers */
 
+static void *wait_to_pin(void *context)
+{
+	struct thread *t = context;
+	uint8_t *page = t->h->base + (size_t)t->first * CDSM_PAGE_BYTES;
+
+	atomic_store(&t->began, true);
+	HOLDS(t->h->crew, cdsm_pin(t->h->space, page, 1, NULL) == CDSM_ELOST);
+	return NULL;
+}
+
+static void *wait_to_fetch(void *context)
+{
+	struct thread *t = context;
+	uint8_t *page = t->h->base + (size_t)t->first * CDSM_PAGE_BYTES;
+
+	atomic_store(&t->began, true);
+	HOLDS(t->h->crew, cdsm_prefetch(t->h->space, page, 1, 1, NULL) == CDSM_ELOST);
+	return NULL;
+}
+
 static void wait_in_all_calls(struct hand *h, struct thread *t)
 {
+	start(&t[2 * KINDS], h, 2, wait_to_pin);
+	start(&t[2 * KINDS + 1], h, 3, wait_to_fetch);
 	for (unsigned i = 0; i < KINDS; i++) {
 		start(&t[2 * i], h, HELD + i, wait_for_a_lock);
 		start(&t[2 * i + 1], h, HELD + i, wait_at_a_barrier);
@@ -115,7 +141,7 @@ static void wait_in_all_calls(struct hand *h, struct thread *t)
 
 static void stalled(struct hand *h)
 {
-	struct thread faults[WAITERS], calls[2 * KINDS], leaver;
+	struct thread faults[WAITERS], calls[2 * KINDS + 2], leaver;
 
 	crew_catch_bus();
 	for (unsigned p = 0; p < WAITERS && h->self == VICTIM; p++)
@@ -144,7 +170,7 @@ static void stalled(struct hand *h)
 		pthread_join(faults[i].id, NULL);
 	if (h->self == 1)
 		pthread_join(leaver.id, NULL);
-	for (unsigned i = 0; i < 2 * KINDS && h->self == 0; i++)
+	for (unsigned i = 0; i < 2 * KINDS + 2 && h->self == 0; i++)
 		pthread_join(calls[i].id, NULL);
 	after_the_end(h);
 	cdsm_close(h->space);
