@@ -122,7 +122,8 @@ static void account_data(struct world *w, const struct letter *letter, int by)
 		book_forget(&w->books[page], letter->data);
 }
 
-/* Who waits for an answer to a letter that is lost stays loose to the end. */
+/* Who waits for an answer to a letter that is lost, or came to a member that has ended, stays loose
+ * to the end. */
 static void account_loose(struct world *w, const struct letter *letter, int by)
 {
 	const uint16_t page = world_page(w, letter->msg.page);
@@ -135,13 +136,6 @@ static void account_loose(struct world *w, const struct letter *letter, int by)
 		b->unsettled = b->letters[m] ? b->unsettled | member_bit(m)
 					     : b->unsettled & ~member_bit(m);
 	}
-}
-
-/* Keeps the account of letters and data under way of a page. */
-static void account(struct world *w, const struct letter *letter, int by)
-{
-	account_data(w, letter, by);
-	account_loose(w, letter, by);
 }
 
 void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg *msg,
@@ -168,7 +162,8 @@ void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg
 		w->links.longest = link->n;
 	link->sample = letter;
 	link->used = true;
-	account(w, &letter, 1);
+	account_data(w, &letter, 1);
+	account_loose(w, &letter, 1);
 	if (link->n == 1)
 		schedule(w, from, to);
 }
@@ -179,7 +174,9 @@ struct letter link_take(struct world *w, unsigned from, unsigned to)
 	struct letter letter = *letter_at(link, 0);
 	link->head = (link->head + 1) & (link->room - 1);
 	link->n--;
-	account(w, &letter, -1);
+	account_data(w, &letter, -1);
+	if (!(w->ended & member_bit(to)))
+		account_loose(w, &letter, -1);
 	schedule(w, from, to);
 	return letter;
 }
