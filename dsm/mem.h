@@ -43,6 +43,9 @@
  *  M12 An access over two pages needs both at the same time; it faults for one after the other,
  *	and nothing of a store is seen before both are there. Locked instructions too.
  *
+ *  M13 Moving a page out of the range (UFFDIO_MOVE, Linux 6.8) does all of M3 at once. A page that
+ *	is pinned or shared is not moved: EBUSY.
+ *
  * Threads: all functions from one thread at a time (who runs the shard), except open, and
  * duplicate.
  */
@@ -98,6 +101,9 @@ struct mem_ops {
 	int (*unprotect)(struct mem *m, struct gpage page, struct err *e); /* no wake */
 	int (*read_out)(struct mem *m, struct gpage page, void *out, struct err *e);
 	int (*drop)(struct mem *m, struct gpage page, struct err *e);
+	/* protect, read_out and drop at once (M13). *out: its bytes, until the next take. BUSY:
+	 * not this page, or not on this kernel; nothing was done. */
+	int (*take)(struct mem *m, struct gpage page, const void **out, struct err *e);
 	int (*wake)(struct mem *m, struct gpage page, struct err *e);
 	/* Unmaps and closes. No thread may touch the range any more (M10). NULL is allowed. */
 	void (*close)(struct mem *m);

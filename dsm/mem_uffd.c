@@ -25,6 +25,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "dsm/hand.h"
+
 enum {
 	FAULT_BATCH = 32,    /* messages one read takes */
 	ALIGNMENT = 2 << 20, /* so that KVM and huge pages of local ranges line up */
@@ -34,6 +36,7 @@ enum {
 struct mem {
 	int fd;
 	bool sigbus; /* nobody waits in the kernel */
+	struct hand hand;
 	uint8_t *base;
 	size_t bytes;
 };
@@ -65,17 +68,19 @@ static int uffd_descriptor(struct err *e)
 	return -1;
 }
 
-/* THREAD_ID is welcome, write-protection is needed; EVENT_* are never asked for (M7). */
+/* Write-protection is needed, THREAD_ID and MOVE are welcome; EVENT_* are never asked for (M7). */
 static int uffd_features(int fd, bool sigbus, struct err *e)
 {
 	const uint64_t need = UFFD_FEATURE_PAGEFAULT_FLAG_WP | (sigbus ? UFFD_FEATURE_SIGBUS : 0);
-	struct uffdio_api api = {.api = UFFD_API, .features = need | UFFD_FEATURE_THREAD_ID};
+	const uint64_t welcome[] = {UFFD_FEATURE_THREAD_ID | HAND_FEATURE, UFFD_FEATURE_THREAD_ID,
+				    0};
 
-	if (ioctl(fd, UFFDIO_API, &api) == 0)
-		return ERR_OK;
-	api = (struct uffdio_api){.api = UFFD_API, .features = need};
-	if (ioctl(fd, UFFDIO_API, &api) == 0)
-		return ERR_OK;
+	for (unsigned i = 0; i < sizeof(welcome) / sizeof(welcome[0]); i++) {
+		struct uffdio_api api = {.api = UFFD_API, .features = need | welcome[i]};
+
+		if (ioctl(fd, UFFDIO_API, &api) == 0)
+			return ERR_OK;
+	}
 	return err_set(e, ERR_UNSUPPORTED, "userfaultfd of this kernel cannot write-protect%s",
 		       sigbus ? ", or raise signals" : "");
 }
@@ -165,6 +170,7 @@ static void uffd_close(struct mem *m)
 {
 	if (!m)
 		return;
+	hand_close(&m->hand);
 	if (m->base)
 		munmap(m->base, m->bytes); /* before the descriptor: a stray access faults instead
 					      of reading zeros (M10) */
@@ -200,6 +206,7 @@ static int uffd_open(const struct mem_config *config, struct mem **out, struct e
 		rc = register_coherent(m, config, e);
 	if (rc)
 		goto fail;
+	hand_open(&m->hand, m->fd);
 	*out = m;
 	return ERR_OK;
 fail:
@@ -369,6 +376,13 @@ static int uffd_drop(struct mem *m, struct gpage page, struct err *e)
 	return rc ? failed(e, "drop", page) : ERR_OK;
 }
 
+static int uffd_take(struct mem *m, struct gpage page, const void **out, struct err *e)
+{
+	*out = hand_take(&m->hand, m->base + (page.v << DSM_PAGE_SHIFT));
+	return *out ? ERR_OK
+		    : err_set(e, ERR_BUSY, "page 0x%llx is not moved", (unsigned long long)page.v);
+}
+
 static int uffd_wake(struct mem *m, struct gpage page, struct err *e)
 {
 	struct uffdio_range range = page_range(m, page);
@@ -395,6 +409,7 @@ const struct mem_ops mem_uffd = {
 	.unprotect = uffd_unprotect,
 	.read_out = uffd_read_out,
 	.drop = uffd_drop,
+	.take = uffd_take,
 	.wake = uffd_wake,
 	.close = uffd_close,
 };

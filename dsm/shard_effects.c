@@ -95,6 +95,38 @@ static int do_read_out(struct shard *s, const struct dsm_effect *fx, struct err 
 	return rc;
 }
 
+/* [PROTECT] READ_OUT UNMAP SEND of one page: the SEND, or NULL. */
+static const struct dsm_effect *gives_away(const struct shard *s, const struct dsm_effect *fx)
+{
+	const struct dsm_effect *end = s->effects.v + s->effects.n;
+	const struct dsm_effect *read = fx->type == DSM_FX_PROTECT ? fx + 1 : fx;
+
+	if (end - read < 3 || read[0].type != DSM_FX_READ_OUT || read[1].type != DSM_FX_UNMAP ||
+	    read[2].type != DSM_FX_SEND)
+		return NULL;
+	if (read[0].page.v != fx->page.v || read[1].page.v != fx->page.v ||
+	    !(read[2].msg.flags & PAGE_FLAG_DATA) || read[2].slot != read[0].slot ||
+	    read[2].msg.type != PAGE_GRANT)
+		return NULL;
+	return &read[2];
+}
+
+/* The page goes as it is, if the kernel can move it: how many effects that were. 0: it cannot, one
+ * by one then. What of the page was written is looked at when it is on its way. */
+static uint32_t give_away(struct shard *s, const struct dsm_effect *fx)
+{
+	const struct dsm_effect *send = gives_away(s, fx);
+	const void *bytes;
+
+	if (!send || shard_must_be(s, fx->page, true, NULL) ||
+	    s->mem_ops->take(s->mem, fx->page, &bytes, NULL))
+		return 0;
+	shard_account(s, fx->page, false);
+	s->transport_ops->send(s->transport, send->to, &send->msg, bytes, DSM_PAGE_SIZE);
+	written_end(&s->written, fx->page, bytes);
+	return (uint32_t)(send - fx) + 1;
+}
+
 static int do_stash(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
 	int rc = check_slot(fx, e);
@@ -227,9 +259,12 @@ void shard_step(struct shard *s)
 		return;
 	shard_run_end(s);
 	for (uint32_t i = 0; i < s->effects.n && !shard_ended(s); i++) {
+		uint32_t given = give_away(s, &s->effects.v[i]);
 		struct err e = {0};
 
-		if (do_effect(s, &s->effects.v[i], &e))
+		if (given)
+			i += given - 1;
+		else if (do_effect(s, &s->effects.v[i], &e))
 			shard_fail(s, &e);
 	}
 }

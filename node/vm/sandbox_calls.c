@@ -30,6 +30,11 @@
 
 #include "node/vm/vcpu.h"
 
+/* Linux 6.8; 40 bytes of arguments. */
+#ifndef UFFDIO_MOVE
+#define UFFDIO_MOVE _IOC(_IOC_READ | _IOC_WRITE, UFFDIO, 5, 40)
+#endif
+
 enum { CONDITIONS_MAX = 2, NAMES = 512, NAME_MAX_BYTES = 24 };
 
 /* What a thread of the C library is; without all of these it would be a process. */
@@ -77,6 +82,7 @@ static const struct call calls[] = {
 	IOCTL(UFFDIO_COPY,         "a page arrives"),
 	IOCTL(UFFDIO_ZEROPAGE,     "a page nobody ever wrote arrives"),
 	IOCTL(UFFDIO_WRITEPROTECT, "a page becomes read-only, or writable"),
+	IOCTL(UFFDIO_MOVE,         "a page leaves as it is"),
 	IOCTL(UFFDIO_WAKE,         "a thread that waited for a page goes on"),
 	CALL(madvise,              "a page leaves; the C library gives memory back"),
 

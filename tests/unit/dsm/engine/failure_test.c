@@ -76,6 +76,16 @@ static int failing_drop(struct mem *m, struct gpage page, struct err *e)
 	return fails(DROP) ? refuse(DROP, e) : mem_uffd.drop(m, page, e);
 }
 
+/* Moves every second page only, so that the others are given away in three steps. */
+static int sometimes_take(struct mem *m, struct gpage page, const void **out, struct err *e)
+{
+	static unsigned n;
+
+	if (n++ % 2)
+		return err_set(e, ERR_BUSY, "not this one");
+	return mem_uffd.take(m, page, out, e);
+}
+
 static int failing_wake(struct mem *m, struct gpage page, struct err *e)
 {
 	return fails(WAKE) ? refuse(WAKE, e) : mem_uffd.wake(m, page, e);
@@ -156,6 +166,7 @@ static void every_failing_operation_ends_the_space(void)
 	ops.unprotect = failing_unprotect;
 	ops.read_out = failing_read_out;
 	ops.drop = failing_drop;
+	ops.take = sometimes_take;
 	ops.wake = failing_wake;
 	failing = getenv("CELLULAR_INLINE_FAULTS") ? INSTALL : FAULTS; /* none is read then */
 	for (; failing < OPS; failing++)

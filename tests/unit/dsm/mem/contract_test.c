@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One test a line of the contract in dsm/mem.h (M1..M10; M3 has a program of its own,
+/* One test a line of the contract in dsm/mem.h (M1 .. M13; M3 has a program of its own,
  * hammer_test.c), on the real userfaultfd. */
 #include <errno.h>
 #include <linux/userfaultfd.h>
@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dsm/hand.h"
 #include "tests/unit/unit.h"
 #include "toucher.h"
 
@@ -445,6 +446,51 @@ static void m10_a_closed_descriptor_reads_zeros_a_duplicate_guards(void)
 	CU_ASSERT_EQUAL(status_after_close(true), STILL_WAITS); /* why a guardian keeps one */
 }
 
+static bool is_all(const uint8_t *bytes, uint8_t value)
+{
+	for (unsigned i = 0; i < DSM_PAGE_SIZE; i++)
+		if (bytes[i] != value)
+			return false;
+	return true;
+}
+
+/* More often than pages are kept at a time; written, only read, never touched. */
+static void m13_a_page_is_taken_at_once(void)
+{
+	struct mem *m = mem_or_skip(&small);
+	const void *bytes;
+	struct toucher t;
+	bool moves;
+
+	if (!m)
+		return;
+	moves = features_of(mem_uffd.fd(m)) & HAND_FEATURE;
+	for (unsigned i = 1; i <= 3 * HAND_PAGES; i++) {
+		uint8_t value = (uint8_t)(i % 3 ? i : 0);
+		bool writable = i % 2;
+		int rc;
+
+		OK(mem_uffd.install(m, page(i % 4), writable, value ? page_of(value) : NULL, NULL));
+		if (value && writable)
+			memset(page_at(m, i % 4), ++value, DSM_PAGE_SIZE);
+		rc = mem_uffd.take(m, page(i % 4), &bytes, NULL);
+		CU_ASSERT_EQUAL(rc, moves ? ERR_OK : ERR_BUSY);
+		if (rc) {
+			OK(mem_uffd.drop(m, page(i % 4), NULL));
+			continue;
+		}
+		CU_ASSERT(is_all(bytes, value));
+		touch_write(&t, page_at(m, i % 4), 9);
+		CU_ASSERT(touch_waits(&t)); /* it is not here any more */
+		CU_ASSERT(is_all(bytes, value));
+		OK(mem_uffd.install(m, page(i % 4), true, page_of(1), NULL));
+		OK(mem_uffd.wake(m, page(i % 4), NULL));
+		CU_ASSERT_FATAL(touch_done(&t));
+		OK(mem_uffd.drop(m, page(i % 4), NULL));
+	}
+	mem_uffd.close(m);
+}
+
 static void opens_where_asked_and_nowhere_else(void)
 {
 	struct mem_config at = small;
@@ -515,6 +561,7 @@ int main(void)
 		UNIT_CASE(m8_the_caller_never_waits_for_a_stalled_thread),
 		UNIT_CASE(m9_coherent_pages_are_marked_and_local_ones_are_not),
 		UNIT_CASE(m10_a_closed_descriptor_reads_zeros_a_duplicate_guards),
+		UNIT_CASE(m13_a_page_is_taken_at_once),
 		UNIT_CASE(opens_where_asked_and_nowhere_else),
 		UNIT_CASE(without_the_right_says_so),
 	};

@@ -106,6 +106,20 @@ static void take(struct hammer *h, bool read_first)
 	CU_ASSERT_EQUAL_FATAL(mem_uffd.drop(h->m, h->page, NULL), ERR_OK);
 }
 
+/* M13: at once, where the kernel can. */
+static void take_at_once(struct hammer *h)
+{
+	const void *bytes;
+
+	if (mem_uffd.take(h->m, h->page, &bytes, NULL)) {
+		take(h, false);
+		return;
+	}
+	memcpy(h->slot, bytes, DSM_PAGE_SIZE);
+	let_writers_run();
+	h->unstable += memcmp(h->slot, bytes, DSM_PAGE_SIZE) != 0;
+}
+
 /* Every third time read-only first, as a reader's grant that is upgraded. */
 static void give(struct hammer *h, unsigned round)
 {
@@ -141,7 +155,7 @@ static bool go_on(unsigned round, uint64_t end)
 	return round < ROUNDS_AT_LEAST || (round < ROUNDS && clock_ms() < end);
 }
 
-static void m3_protect_read_drop_loses_nothing(void)
+static void loses_nothing(bool at_once)
 {
 	uint64_t end = clock_ms() + RUN_MS;
 	struct mem *m = mem_or_skip(&(struct mem_config){.pages = 8});
@@ -152,7 +166,10 @@ static void m3_protect_read_drop_loses_nothing(void)
 	hammer_start(&h, m);
 	for (unsigned round = 0; go_on(round, end); round++) {
 		let_writers_run();
-		take(&h, false);
+		if (at_once)
+			take_at_once(&h);
+		else
+			take(&h, false);
 		give(&h, round);
 	}
 	CU_ASSERT_EQUAL(hammer_stop(&h), 0);
@@ -161,6 +178,16 @@ static void m3_protect_read_drop_loses_nothing(void)
 	for (int i = 0; i < WRITERS; i++)
 		CU_ASSERT(h.writer[i].made > 0);
 	mem_uffd.close(m);
+}
+
+static void m3_protect_read_drop_loses_nothing(void)
+{
+	loses_nothing(false);
+}
+
+static void m13_taking_at_once_loses_nothing(void)
+{
+	loses_nothing(true);
 }
 
 static void m3_reading_before_protecting_loses_writes(void)
@@ -189,6 +216,7 @@ int main(void)
 {
 	static const struct unit_case cases[] = {
 		UNIT_CASE(m3_protect_read_drop_loses_nothing),
+		UNIT_CASE(m13_taking_at_once_loses_nothing),
 		UNIT_CASE(m3_reading_before_protecting_loses_writes),
 	};
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dsm/hand.h"
+
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+/* As in linux/userfaultfd.h since 6.8. */
+struct move {
+	uint64_t to, from, bytes;
+	uint64_t mode;
+	int64_t moved;
+};
+
+enum {
+	BYTES = HAND_PAGES * DSM_PAGE_SIZE,
+	MOVE_NUMBER = 5,
+	MOVE_DONTWAKE = 1 << 0,
+	TRIES = 16, /* while other threads change the address space */
+};
+
+#define MOVE _IOWR(UFFDIO, MOVE_NUMBER, struct move)
+
+static bool adopt(const struct hand *h)
+{
+	struct uffdio_register reg = {
+		.range = {.start = (uintptr_t)h->base, .len = BYTES},
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+
+	madvise(h->base, BYTES, MADV_DONTFORK);
+	madvise(h->base, BYTES, MADV_DONTDUMP);
+	madvise(h->base, BYTES, MADV_NOHUGEPAGE);
+	return !ioctl(h->fd, UFFDIO_REGISTER, &reg) && (reg.ioctls & 1ULL << MOVE_NUMBER);
+}
+
+void hand_open(struct hand *h, int fd)
+{
+	*h = (struct hand){.fd = fd};
+	h->base = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (h->base == MAP_FAILED)
+		h->base = NULL;
+	else if (!adopt(h))
+		hand_close(h);
+}
+
+const void *hand_take(struct hand *h, void *from)
+{
+	uint8_t *to = h->base + (size_t)h->used * DSM_PAGE_SIZE;
+	int rc = -1;
+
+	if (!h->base)
+		return NULL;
+	if (h->used == HAND_PAGES) {
+		if (madvise(h->base, BYTES, MADV_DONTNEED))
+			return NULL;
+		h->used = 0;
+		to = h->base;
+	}
+	for (int i = 0; rc && i < TRIES; i++) {
+		struct move m = {.to = (uintptr_t)to,
+				 .from = (uintptr_t)from,
+				 .bytes = DSM_PAGE_SIZE,
+				 .mode = MOVE_DONTWAKE};
+
+		rc = ioctl(h->fd, MOVE, &m);
+		if (rc && errno != EAGAIN)
+			return NULL;
+	}
+	if (rc)
+		return NULL;
+	h->used++;
+	return to;
+}
+
+void hand_close(struct hand *h)
+{
+	if (h->base)
+		munmap(h->base, BYTES);
+	h->base = NULL;
+}
