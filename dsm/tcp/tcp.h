@@ -81,7 +81,7 @@ struct transport {
 };
 
 /* tcp_channel.c, tcp_send.c, tcp_receive.c. A channel that stands is non-blocking and in the epoll
- * set. */
+ * set. It takes the descriptor over, also when it fails. */
 int tcp_channel_open(struct transport *t, struct member_id m, int fd, struct err *e);
 void tcp_channel_close(struct tcp_channel *c);
 /* Sends a message, or queues what the kernel does not take. Its payload is in TCP_PAYLOAD_PARTS. */

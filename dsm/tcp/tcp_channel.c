@@ -39,6 +39,7 @@ int tcp_channel_open(struct transport *t, struct member_id m, int fd, struct err
 	if (!c->in || !buffer_room(&c->out, TCP_OUT_BYTES)) {
 		free(c->in);
 		c->in = NULL;
+		fd_close(&fd);
 		return err_set(e, ERR_NOMEM, "no memory for the channel to member %u", m.v);
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
