@@ -126,6 +126,13 @@ void dsm_close(struct dsm *d);
  */
 int dsm_leave(struct dsm *d, int timeout_ms, struct err *e);
 
+/*
+ * With inline faults, when the space has ended or this member has left, and the caller has put
+ * something else in the place of the range: its SIGBUS is the program's from here on, and threads
+ * that wait for a page touch it again, within some 20 ms. Without inline faults it does nothing.
+ */
+void dsm_abandon(struct dsm *d);
+
 /* From here on, losses of members are no failure (an agreed end). */
 void dsm_quiesce(struct dsm *d);
 

@@ -288,6 +288,11 @@ void dsm_close(struct dsm *d)
 	free(d);
 }
 
+void dsm_abandon(struct dsm *d)
+{
+	shard_abandon(d->shard);
+}
+
 void dsm_quiesce(struct dsm *d)
 {
 	shard_quiesce(d->shard);

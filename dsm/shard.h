@@ -15,10 +15,11 @@
  * (the end of the space), shard_leave.c (members that come and go); whose turn that is:
  * membership.c.
  *
- * Threads: shard_command, shard_quiesce, shard_ended and shard_present from any; the `user`
- * functions are called on the shard's thread, without a lock, but `left` and `acquired`, which may
- * also come in a thread that faults; the rest of struct shard belongs, once its thread runs, to who
- * runs the shard: its thread, or with config.inline_faults whoever has the lock of struct pump.
+ * Threads: shard_command, shard_quiesce, shard_abandon, shard_ended and shard_present from any; the
+ * `user` functions are called on the shard's thread, without a lock, but `left` and `acquired`,
+ * which may also come in a thread that faults; the rest of struct shard belongs, once its thread
+ * runs, to who runs the shard: its thread, or with config.inline_faults whoever has the lock of
+ * struct pump.
  */
 #ifndef CELLULAR_DSM_SHARD_H
 #define CELLULAR_DSM_SHARD_H
@@ -144,6 +145,7 @@ struct shard {
 	atomic_bool stop;
 	atomic_bool quiesced;
 	atomic_bool ended;
+	atomic_bool abandoned; /* nobody waits for pages any more */
 
 	enum shard_part part;
 	struct membership membership;
@@ -171,6 +173,7 @@ void shard_close(struct shard *s);
 int shard_command(struct shard *s, const struct command *c,
 		  const void *payload); /* as command_push */
 void shard_quiesce(struct shard *s);
+void shard_abandon(struct shard *s); /* as dsm_abandon */
 bool shard_ended(const struct shard *s);
 /* Members that are there; none when this one left. */
 dsm_set shard_present(const struct shard *s);

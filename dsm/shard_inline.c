@@ -124,7 +124,8 @@ static void on_fault(void *context, size_t offset, bool write, const sigset_t *b
 	run_if_free(s, slot);
 	while (!pump_answered(&s->pump, slot)) {
 		pump_sleep(&s->pump, slot, SLEEP_NS);
-		if (pump_answered(&s->pump, slot) || !is_called(before))
+		if (pump_answered(&s->pump, slot) ||
+		    (!atomic_load(&s->abandoned) && !is_called(before)))
 			continue;
 		withdraw(s, slot);
 		return;
@@ -142,4 +143,12 @@ int shard_catch_faults(struct shard *s, struct err *e)
 	};
 
 	return trap_add(&t, e);
+}
+
+void shard_abandon(struct shard *s)
+{
+	if (!s->config.inline_faults)
+		return;
+	trap_remove(s->mem_ops->base(s->mem));
+	atomic_store(&s->abandoned, true);
 }

@@ -55,7 +55,7 @@ int options_apply(const struct cdsm_options *o, struct dsm_config *config, struc
 	if (o->members > CDSM_MEMBERS_MAX)
 		return space_refuse(why, CDSM_EINVAL, "%u members: at most %d", o->members,
 				    CDSM_MEMBERS_MAX);
-	if (o->faults != CDSM_FAULTS_THREAD)
+	if (o->faults != CDSM_FAULTS_THREAD && o->faults != CDSM_FAULTS_INLINE)
 		return space_refuse(why, CDSM_EUNSUPPORTED, "no such way to resolve faults: %u",
 				    o->faults);
 	if (o->reserved)
@@ -71,6 +71,7 @@ int options_apply(const struct cdsm_options *o, struct dsm_config *config, struc
 		.listen = o->listen ? o->listen : "127.0.0.1:0",
 		.address = o->address,
 		.hold_us = o->hold_us,
+		.inline_faults = o->faults == CDSM_FAULTS_INLINE,
 		.silence_ms = o->silence_ms,
 	};
 	return read_key(o, config->key, why);

@@ -15,6 +15,7 @@ static void end(struct cdsm *c, enum space_state how)
 {
 	atomic_store(&c->state, how);
 	bar_range(c->base, c->bytes, c->nothing, dsm_uffd(c->dsm));
+	dsm_abandon(c->dsm);
 }
 
 void space_lost(struct cdsm *c, const struct err *why)

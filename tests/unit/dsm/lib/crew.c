@@ -47,6 +47,70 @@ void crew_meet(struct hand *h, unsigned n)
 	HOLDS(h->crew, atomic_load(arrived) >= all);
 }
 
+/* ---- accesses ---- */
+
+static _Thread_local sigjmp_buf *touching;
+static _Thread_local void *volatile bus_address;
+static _Thread_local volatile int bus_code;
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!touching)
+		abort(); /* nobody expects it */
+	(void)sig;
+	bus_address = info->si_addr;
+	bus_code = info->si_code;
+	siglongjmp(*touching, 1);
+}
+
+static void catch_bus(void)
+{
+	struct sigaction sa = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* By hand: a sanitizer makes a call of an atomic, and a jump out of that leaves its locks behind.
+ */
+static unsigned long long touch(atomic_ullong *word, bool write)
+{
+	unsigned long long value = 1;
+
+	if (write)
+		__asm__ volatile("lock xaddq %0, (%1)" : "+r"(value) : "r"(word) : "memory");
+	else
+		__asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(word) : "memory");
+	return value;
+}
+
+bool crew_touch(struct crew *crew, atomic_ullong *word, bool write, unsigned long long *value)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 1) == 0) {
+		touching = &here;
+		*value = touch(word, write);
+		touching = NULL;
+		return true;
+	}
+	touching = NULL;
+	HOLDS(crew, bus_address == (void *)word);
+	HOLDS(crew, bus_code == BUS_ADRERR);
+	return false;
+}
+
+/* ---- members ---- */
+
+#if defined(__SANITIZE_THREAD__)
+/* A queue may grow in the SIGBUS handler of an inline fault, which never interrupts malloc. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "report_signal_unsafe=0";
+}
+#endif
+
 static struct cdsm_options options_of(const struct crew_config *config)
 {
 	struct cdsm_options o = CDSM_OPTIONS;
@@ -54,6 +118,7 @@ static struct cdsm_options options_of(const struct crew_config *config)
 	o.key = crew_key;
 	o.silence_ms = config->silence_ms ? config->silence_ms : 20000;
 	o.hold_us = config->hold_us;
+	o.faults = getenv("CELLULAR_INLINE_FAULTS") ? CDSM_FAULTS_INLINE : CDSM_FAULTS_THREAD;
 	return o;
 }
 
@@ -65,6 +130,7 @@ static int member(struct hand *h, const char *host, const struct crew_config *co
 	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	catch_bus(); /* before the library, which may have a handler, too */
 	if (!host)
 		rc = cdsm_create(&o, config->bytes, &h->space, &why);
 	else
@@ -180,57 +246,4 @@ void crew_leave(struct hand *h)
 		crew_failed(h->crew, __FILE__, __LINE__, why.text);
 	cdsm_close(h->space);
 	h->space = NULL;
-}
-
-/* ---- accesses ---- */
-
-static _Thread_local sigjmp_buf *touching;
-static _Thread_local void *volatile bus_address;
-static _Thread_local volatile int bus_code;
-
-static void on_bus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!touching)
-		abort(); /* nobody expects it */
-	(void)sig;
-	bus_address = info->si_addr;
-	bus_code = info->si_code;
-	siglongjmp(*touching, 1);
-}
-
-void crew_catch_bus(void)
-{
-	struct sigaction sa = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_NODEFER};
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-/* By hand: a sanitizer makes a call of an atomic, and a jump out of that leaves its locks behind.
- */
-static unsigned long long touch(atomic_ullong *word, bool write)
-{
-	unsigned long long value = 1;
-
-	if (write)
-		__asm__ volatile("lock xaddq %0, (%1)" : "+r"(value) : "r"(word) : "memory");
-	else
-		__asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(word) : "memory");
-	return value;
-}
-
-bool crew_touch(struct crew *crew, atomic_ullong *word, bool write, unsigned long long *value)
-{
-	sigjmp_buf here;
-
-	if (sigsetjmp(here, 1) == 0) {
-		touching = &here;
-		*value = touch(word, write);
-		touching = NULL;
-		return true;
-	}
-	touching = NULL;
-	HOLDS(crew, bus_address == (void *)word);
-	HOLDS(crew, bus_code == BUS_ADRERR);
-	return false;
 }

@@ -69,9 +69,8 @@ void crew_leave(struct hand *h);
 
 /* ---- accesses that may be the last ---- */
 
-/* From now on SIGBUS ends the access under way of crew_touch, in whatever thread. */
-void crew_catch_bus(void);
-/* Reads the word, or adds 1 to it. False: it raised SIGBUS with this very address. */
+/* SIGBUS ends the access under way of crew_touch, in whatever thread; any other one the process.
+ * Reads the word, or adds 1 to it. False: it raised SIGBUS with this very address. */
 bool crew_touch(struct crew *crew, atomic_ullong *word, bool write, unsigned long long *value);
 
 #endif

@@ -56,9 +56,10 @@ static void stay_until_sent_away(struct hand *h)
 	unsigned long long nothing;
 	struct cdsm_error why;
 
-	crew_catch_bus();
-	for (unsigned m = 0; m < h->self; m++)
+	for (unsigned m = 0; m < h->self; m++) {
+		crew_wait(h->crew, &h->crew->mark[m], 1); /* it has written */
 		HOLDS(h->crew, atomic_load(word(h, m)) == value(m, m));
+	}
 	atomic_store(word(h, h->self), value(h->self, h->self));
 	atomic_store(&h->crew->mark[h->self], 1);
 	crew_wait(h->crew, &h->crew->step, h->self + 1);

@@ -143,7 +143,6 @@ static void stalled(struct hand *h)
 {
 	struct thread faults[WAITERS], calls[2 * KINDS + 2], leaver;
 
-	crew_catch_bus();
 	for (unsigned p = 0; p < WAITERS && h->self == VICTIM; p++)
 		atomic_store(word(h, p), START);
 	for (unsigned i = 0; i < KINDS && h->self == VICTIM; i++)
@@ -214,7 +213,6 @@ static void hammered(struct hand *h)
 {
 	struct thread t[2];
 
-	crew_catch_bus();
 	for (unsigned p = 0; p < HOT && h->self == 0; p++)
 		atomic_store(word(h, p), START);
 	crew_meet(h, MEMBERS);
@@ -251,7 +249,6 @@ static void closes_without_leaving(struct hand *h)
 {
 	unsigned long long value;
 
-	crew_catch_bus();
 	crew_meet(h, MEMBERS);
 	if (h->self != VICTIM) {
 		while (crew_touch(h->crew, word(h, h->self), true, &value))
@@ -272,7 +269,6 @@ static void stands_still(struct hand *h)
 {
 	unsigned long long value;
 
-	crew_catch_bus();
 	atomic_store(&h->crew->mark[h->self], 1);
 	while (crew_touch(h->crew, word(h, 0), false, &value))
 		usleep(1000);
