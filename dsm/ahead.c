@@ -79,7 +79,7 @@ static void pass(struct ahead *a, struct ahead_stream *s, uint64_t page)
 		grow(s, passed);
 }
 
-void ahead_fault(struct ahead *a, struct gpage page)
+void ahead_fault(struct ahead *a, struct gpage page, bool asked)
 {
 	struct ahead_stream *s;
 
@@ -89,6 +89,8 @@ void ahead_fault(struct ahead *a, struct gpage page)
 	s = stream_of(a, page.v);
 	s->heard = ++a->now;
 	pass(a, s, page.v);
+	if (asked)
+		s->asked = 0;
 }
 
 /* ---- pages ---- */

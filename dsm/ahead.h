@@ -9,6 +9,9 @@
  * used as it is long. A fault that belongs to no stream begins one in the place of the one that was
  * silent the longest: random accesses never get a window.
  *
+ * Pages that came ahead may have left again when their thread gets there. It notices by the first
+ * fault that has to ask: then those beyond it are asked for anew.
+ *
  * A page that was asked for ahead is *unused* until a stream passes it or a thread stalls on it.
  * Until then no stream asks for it again but one that is long (AHEAD_SURE): what others write and
  * nobody here reads - beyond the few pages of a border, say - is taken from them once.
@@ -51,8 +54,9 @@ struct ahead {
 	struct ahead_stream stream[AHEAD_STREAMS];
 };
 
-/* A thread stalled on a page to read it. */
-void ahead_fault(struct ahead *a, struct gpage page);
+/* A thread stalled on a page to read it. asked: nobody had asked for it, or it had come and left.
+ */
+void ahead_fault(struct ahead *a, struct gpage page, bool asked);
 /* A page to ask for now; each is given out once. False: none. The caller may find that it is here:
  * then ahead_have. */
 bool ahead_next(struct ahead *a, struct gpage *page);

@@ -284,6 +284,8 @@ static void messages(struct shard *s)
 
 static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
 {
+	uint32_t pending = dsm_core_pending(s->core);
+
 	s->event = (struct dsm_event){
 		.type = DSM_EV_FAULT,
 		.now = read,
@@ -291,7 +293,7 @@ static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
 	};
 	shard_step(s);
 	if (!f->write)
-		ahead_fault(&s->ahead, f->page);
+		ahead_fault(&s->ahead, f->page, dsm_core_pending(s->core) > pending);
 	if (s->answered)
 		return;
 	timing_fault(&s->timing, f->page, read);

@@ -18,7 +18,7 @@ static struct ahead fresh(void)
 
 static void fault(struct ahead *a, uint64_t page)
 {
-	ahead_fault(a, (struct gpage){page});
+	ahead_fault(a, (struct gpage){page}, false);
 }
 
 static unsigned drain(struct ahead *a)
@@ -98,6 +98,21 @@ static void a_fault_within_the_window_carries_it_on(void)
 	CU_ASSERT(names(&a, 7, 1, 2));
 	fault(&a, 6); /* four used: eight ahead of it from now on */
 	CU_ASSERT(names(&a, 9, 1, 6));
+}
+
+/* What had come ahead was taken away meanwhile, from somewhere in the window on. */
+static void a_stream_that_lost_its_pages_asks_anew(void)
+{
+	struct ahead a = fresh();
+
+	for (uint64_t p = 0; p < 400; p++) {
+		fault(&a, p);
+		drain(&a);
+	}
+	fault(&a, 400);
+	CU_ASSERT(drain(&a) < 3);
+	ahead_fault(&a, (struct gpage){401}, true);
+	CU_ASSERT(names(&a, 402, 1, a.stream[0].window));
 }
 
 static void random_faults_are_no_stream(void)
@@ -240,6 +255,7 @@ int main(void)
 		UNIT_CASE(it_goes_downwards_too),
 		UNIT_CASE(the_window_doubles_as_it_is_used),
 		UNIT_CASE(a_fault_within_the_window_carries_it_on),
+		UNIT_CASE(a_stream_that_lost_its_pages_asks_anew),
 		UNIT_CASE(random_faults_are_no_stream),
 		UNIT_CASE(eight_streams_go_on_side_by_side),
 		UNIT_CASE(they_take_turns),
