@@ -100,6 +100,10 @@ struct mem_ops {
 	int (*protect_run)(struct mem *m, struct gpage first, uint32_t n, struct err *e);
 	int (*unprotect)(struct mem *m, struct gpage page, struct err *e); /* no wake */
 	int (*read_out)(struct mem *m, struct gpage page, void *out, struct err *e);
+	/* The same of n adjacent pages: *at is where they lie together, in memory itself perhaps,
+	 * or in `room`; until the next call for one of them. */
+	int (*read_run)(struct mem *m, struct gpage first, uint32_t n, void *room, const void **at,
+			struct err *e);
 	int (*drop)(struct mem *m, struct gpage page, struct err *e);
 	/* protect, read_out and drop at once (M13). *out: its bytes, until the next take. BUSY:
 	 * not this page, or not on this kernel; nothing was done. */

@@ -366,6 +366,24 @@ __attribute__((no_sanitize("thread"))) static int uffd_read_out(struct mem *m, s
 	return ERR_OK;
 }
 
+/* Who copies them from there is the kernel, for a socket; of that a race detector would know. */
+static int uffd_read_run(struct mem *m, struct gpage first, uint32_t n, void *room, const void **at,
+			 struct err *e)
+{
+#if defined(__SANITIZE_THREAD__)
+	*at = room;
+	for (uint32_t i = 0; i < n; i++)
+		uffd_read_out(m, (struct gpage){first.v + i},
+			      (uint8_t *)room + (size_t)i * DSM_PAGE_SIZE, e);
+#else
+	(void)n;
+	(void)room;
+	(void)e;
+	*at = m->base + (first.v << DSM_PAGE_SHIFT);
+#endif
+	return ERR_OK;
+}
+
 static int uffd_drop(struct mem *m, struct gpage page, struct err *e)
 {
 	int rc;
@@ -408,6 +426,7 @@ const struct mem_ops mem_uffd = {
 	.protect_run = uffd_protect_run,
 	.unprotect = uffd_unprotect,
 	.read_out = uffd_read_out,
+	.read_run = uffd_read_run,
 	.drop = uffd_drop,
 	.take = uffd_take,
 	.wake = uffd_wake,

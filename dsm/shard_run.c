@@ -146,38 +146,40 @@ static int protect(struct shard *s, struct err *e)
 	return rc;
 }
 
-static int read_out(struct shard *s, struct err *e)
+/* They lie in memory as they go into the message, and are protected until it is sent. */
+static int read_out(struct shard *s, const void **out, struct err *e)
 {
 	const struct shard_run *r = &s->run;
-	int rc = ERR_OK;
+	const uint8_t *bytes;
+	int rc = s->mem_ops->read_run(s->mem, r->first, r->n, s->run_pages, out, e);
 
-	for (uint32_t i = 0; i < r->n && !rc; i++) {
-		void *out = s->run_pages + (size_t)i * DSM_PAGE_SIZE;
-
+	if (rc)
+		return rc;
+	bytes = *out;
+	for (uint32_t i = 0; i < r->n; i++) {
 		shard_account(s, page_at(r, i), true);
-		rc = s->mem_ops->read_out(s->mem, page_at(r, i), out, e);
-		if (!rc)
-			written_end(&s->written, page_at(r, i), out);
+		written_end(&s->written, page_at(r, i), bytes + (size_t)i * DSM_PAGE_SIZE);
 	}
-	return rc;
+	return ERR_OK;
 }
 
 static int end_out(struct shard *s, struct err *e)
 {
 	struct shard_run *r = &s->run;
 	int rc = must_be(s, true, e);
+	const void *pages;
 
 	if (!rc)
 		rc = protect(s, e);
 	if (!rc)
-		rc = read_out(s, e);
+		rc = read_out(s, &pages, e);
 	if (rc)
 		return rc;
 	r->grant.pages = r->n;
 	if (r->n == 1)
-		s->transport_ops->send(s->transport, r->to, &r->grant, s->run_pages, DSM_PAGE_SIZE);
+		s->transport_ops->send(s->transport, r->to, &r->grant, pages, DSM_PAGE_SIZE);
 	else
-		s->transport_ops->send_run(s->transport, r->to, &r->grant, r->item, s->run_pages);
+		s->transport_ops->send_run(s->transport, r->to, &r->grant, r->item, pages);
 	return ERR_OK;
 }
 
