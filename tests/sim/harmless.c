@@ -125,10 +125,13 @@ static void give(struct world *w, unsigned m, const struct dsm_event *ev, enum k
 	w->figures->hostile++;
 }
 
-/* Time stands still for it; so there must be nothing that is due. */
+/* Time stands still for it; so there must be nothing that is due, and no home that freezes with the
+ * next step, whichever that is. */
 static bool has_work(const struct dsm_core *core)
 {
-	return core->greet || core->ending || core->armed <= core->now;
+	const uint32_t first = core->moving.head;
+	return core->greet || core->ending || core->armed <= core->now ||
+	       (first && core->chunks[first - 1].state == CHUNK_MOVING);
 }
 
 void harmless_try(struct world *w, unsigned m)
