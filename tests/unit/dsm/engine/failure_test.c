@@ -71,6 +71,13 @@ static int failing_read_out(struct mem *m, struct gpage page, void *out, struct 
 	return fails(READ_OUT) ? refuse(READ_OUT, e) : mem_uffd.read_out(m, page, out, e);
 }
 
+/* A page to be read by others is read out so, be it one or a run. */
+static int failing_read_run(struct mem *m, struct gpage first, uint32_t n, void *room,
+			    const void **at, struct err *e)
+{
+	return fails(READ_OUT) ? refuse(READ_OUT, e) : mem_uffd.read_run(m, first, n, room, at, e);
+}
+
 static int failing_drop(struct mem *m, struct gpage page, struct err *e)
 {
 	return fails(DROP) ? refuse(DROP, e) : mem_uffd.drop(m, page, e);
@@ -165,6 +172,7 @@ static void every_failing_operation_ends_the_space(void)
 	ops.protect = failing_protect;
 	ops.unprotect = failing_unprotect;
 	ops.read_out = failing_read_out;
+	ops.read_run = failing_read_run;
 	ops.drop = failing_drop;
 	ops.take = sometimes_take;
 	ops.wake = failing_wake;
