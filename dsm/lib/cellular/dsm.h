@@ -12,13 +12,17 @@
  *	struct cdsm_options options = CDSM_OPTIONS;
  *	struct cdsm_error why;
  *	struct cdsm *space;
+ *	uint64_t *word;
  *
  *	options.key_file = "space.key";
- *	if (cdsm_create(&options, 64 << 20, &space, &why))	// or cdsm_join(&options, address,
- *...) errx(1, "%s", why.text); uint64_t *word = cdsm_map(space, NULL);
+ *	if (cdsm_create(&options, 64 << 20, &space, &why))
+ *		errx(1, "%s", why.text);
+ *	word = cdsm_map(space, NULL);
  *	...
  *	cdsm_leave(space, 10000, &why);
  *	cdsm_close(space);
+ *
+ * Others call cdsm_join(&options, address, timeout_ms, &space, &why) in place of cdsm_create.
  *
  * Needs Linux 6.1 or newer on x86-64, and the right to userfaultfd: read and write permission on
  * /dev/userfaultfd, or root.
