@@ -54,7 +54,7 @@ void pump_unlock(struct pump *p);
 /* Puts a fault down; its slot. Waits while there is none. */
 unsigned pump_ask(struct pump *p, const struct mem_fault *fault);
 bool pump_answered(const struct pump *p, unsigned slot);
-/* Sleeps until the fault is answered, or for so long. */
+/* Sleeps until the fault is answered, or for so long; it may wake sooner. */
 void pump_sleep(struct pump *p, unsigned slot, uint64_t ns);
 /* Of a fault that was answered. */
 void pump_free(struct pump *p, unsigned slot);

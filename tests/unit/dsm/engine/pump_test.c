@@ -60,9 +60,11 @@ static void *fault(void *context)
 	for (unsigned i = 0; i < turns; i++) {
 		const struct mem_fault f = {.page = {(uintptr_t)context}};
 		unsigned slot = pump_ask(&pump, &f);
+		uint64_t end = clock_ns() + patience_ns;
 
 		run_if_free();
-		if (!pump_answered(&pump, slot))
+		/* It may wake too early: of an answer to the one that had the slot before. */
+		while (!pump_answered(&pump, slot) && clock_ns() < end)
 			pump_sleep(&pump, slot, patience_ns);
 		if (!pump_answered(&pump, slot)) {
 			atomic_fetch_add(&left, 1);
@@ -93,7 +95,9 @@ static void run(unsigned n, bool with_shard)
 	pthread_t own;
 
 	memset(&pump, 0, sizeof(pump));
-	served = left = crowded = 0;
+	served = 0;
+	left = 0;
+	atomic_store(&crowded, 0);
 	threads = n;
 	atomic_store(&stop, false);
 	if (with_shard)
