@@ -112,15 +112,20 @@ static const struct dsm_effect *gives_away(const struct shard *s, const struct d
 }
 
 /* The page goes as it is, if the kernel can move it: how many effects that were. 0: it cannot, one
- * by one then. What of the page was written is looked at when it is on its way. */
-static uint32_t give_away(struct shard *s, const struct dsm_effect *fx)
+ * by one then, and *refused says which grant is not to be tried again. What of the page was written
+ * is looked at when it is on its way. */
+static uint32_t give_away(struct shard *s, const struct dsm_effect *fx,
+			  const struct dsm_effect **refused)
 {
 	const struct dsm_effect *send = gives_away(s, fx);
 	const void *bytes;
 
-	if (!send || shard_must_be(s, fx->page, true, NULL) ||
-	    s->mem_ops->take(s->mem, fx->page, &bytes, NULL))
+	if (!send || send == *refused || shard_must_be(s, fx->page, true, NULL))
 		return 0;
+	if (s->mem_ops->take(s->mem, fx->page, &bytes, NULL)) {
+		*refused = send;
+		return 0;
+	}
 	shard_account(s, fx->page, false);
 	s->transport_ops->send(s->transport, send->to, &send->msg, bytes, DSM_PAGE_SIZE);
 	written_end(&s->written, fx->page, bytes);
@@ -252,6 +257,8 @@ static int do_effect(struct shard *s, const struct dsm_effect *fx, struct err *e
 
 void shard_step(struct shard *s)
 {
+	const struct dsm_effect *refused = NULL;
+
 	s->answered = false;
 	written_tell(&s->written, &s->event);
 	dsm_step(s->core, &s->event, &s->effects);
@@ -259,7 +266,7 @@ void shard_step(struct shard *s)
 		return;
 	shard_run_end(s);
 	for (uint32_t i = 0; i < s->effects.n && !shard_ended(s); i++) {
-		uint32_t given = give_away(s, &s->effects.v[i]);
+		uint32_t given = give_away(s, &s->effects.v[i], &refused);
 		struct err e = {0};
 
 		if (given)

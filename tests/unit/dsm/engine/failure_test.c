@@ -33,7 +33,7 @@ static enum op failing;	  /* set before the fork */
 static atomic_bool armed; /* at member 1 only */
 static atomic_uint calls;
 
-enum { FAIL_AT = 15, PAGES = 3, START = 100 };
+enum { FAIL_AT = 8, PAGES = 3, START = 100 };
 
 static bool fails(enum op op)
 {
@@ -134,7 +134,7 @@ static void *acquire(void *context)
 
 	while ((rc = dsm_acquire(m->dsm, (struct gpage){0}, PAGES, true, &token, NULL)) == ERR_OK) {
 		dsm_release(m->dsm, token);
-		usleep(2000);
+		usleep(10000);
 	}
 	EXPECT(m->rack, rc == ERR_LOST);
 	return NULL;

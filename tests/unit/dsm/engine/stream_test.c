@@ -22,7 +22,7 @@ enum {
 /* ---- an adapter that looks at the order (M3) ---- */
 
 static bool writable[PAGES];
-static unsigned too_early; /* pages read out or dropped that a thread could write */
+static atomic_uint too_early; /* pages read out or dropped that a thread could write */
 
 static int ordered_install(struct mem *m, struct gpage page, bool write, const void *data,
 			   struct err *e)
@@ -51,7 +51,7 @@ static int ordered_protect_run(struct mem *m, struct gpage first, uint32_t n, st
 
 static int ordered_read_out(struct mem *m, struct gpage page, void *out, struct err *e)
 {
-	too_early += writable[page.v];
+	atomic_fetch_add(&too_early, writable[page.v]);
 	return mem_uffd.read_out(m, page, out, e);
 }
 
@@ -59,7 +59,7 @@ static int ordered_read_run(struct mem *m, struct gpage first, uint32_t n, void 
 			    const void **at, struct err *e)
 {
 	for (uint32_t i = 0; i < n; i++)
-		too_early += writable[first.v + i];
+		atomic_fetch_add(&too_early, writable[first.v + i]);
 	return mem_uffd.read_run(m, first, n, room, at, e);
 }
 
@@ -126,7 +126,7 @@ static void read_what_one_wrote(struct rack_member *m)
 		check_region(m, m->self > OWNER);
 	dsm_stats(m->dsm, &after);
 	EXPECT(m->rack, after.core.refused == 0);
-	EXPECT(m->rack, too_early == 0);
+	EXPECT(m->rack, atomic_load(&too_early) == 0);
 	if (m->self != OWNER) {
 		EXPECT(m->rack, after.asked_ahead > PAGES / 2);
 		/* most of them came without a fault of their own */
@@ -210,7 +210,7 @@ static void write_and_scan(struct rack_member *m)
 	for (uint64_t p = 0; p < PAGES; p++)
 		for (unsigned i = 0; i < WORDS; i += EVERY)
 			EXPECT(m->rack, atomic_load(word(m, p, i)) == beside->raised[p]);
-	EXPECT(m->rack, too_early == 0);
+	EXPECT(m->rack, atomic_load(&too_early) == 0);
 	EXPECT(m->rack, rack_barrier(m));
 	rack_leave(m);
 }
@@ -312,7 +312,7 @@ static void answer_both(struct rack_member *m)
 	atomic_store(&m->rack->step, 1);
 	EXPECT(m->rack, rack_wait(m->rack, &m->rack->arrived[STOP], 1));
 	EXPECT(m->rack, atomic_load(&m->rack->member[0].lost) == 0);
-	EXPECT(m->rack, too_early == 0);
+	EXPECT(m->rack, atomic_load(&too_early) == 0);
 	kill(m->rack->pid[1], SIGKILL);
 	_exit(0);
 }
