@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading ahead: recognises threads that read pages one after the other, and says which pages they
- * are about to want. Pure: told of read faults, asked for pages.
+ * Reading or writing ahead: recognises threads that touch pages one after the other, and says which
+ * pages they are about to want. Pure: told of faults, of one kind, asked for pages.
  *
  * A few *streams* are known: where each stalled last, which way it goes, how far ahead of it pages
  * were asked for. A fault next to the last one of a stream carries it on; the third in a row makes
@@ -47,14 +47,14 @@ struct ahead_stream {
 
 struct ahead {
 	uint64_t pages;	  /* of the space */
-	uint64_t *unused; /* a bit a page; the caller's, zeroed */
+	uint64_t *unused; /* a bit a page; the caller's, zeroed; may be shared by both kinds */
 	uint64_t now;	  /* faults so far */
 	uint32_t turn;	  /* stream that is looked at first */
 	uint32_t given;	  /* pages of it, in this turn */
 	struct ahead_stream stream[AHEAD_STREAMS];
 };
 
-/* A thread stalled on a page to read it. asked: nobody had asked for it, or it had come and left.
+/* A thread stalled on a page. asked: nobody had asked for it, or it had come and left.
  */
 void ahead_fault(struct ahead *a, struct gpage page, bool asked);
 /* A page to ask for now; each is given out once. False: none. The caller may find that it is here:

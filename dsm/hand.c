@@ -48,33 +48,48 @@ void hand_open(struct hand *h, int fd)
 		hand_close(h);
 }
 
-const void *hand_take(struct hand *h, void *from)
+/* Room for n pages, or NULL. */
+static uint8_t *room(struct hand *h, uint32_t n)
 {
-	uint8_t *to = h->base + (size_t)h->used * DSM_PAGE_SIZE;
-	int rc = -1;
-
-	if (!h->base)
-		return NULL;
-	if (h->used == HAND_PAGES) {
+	if (h->used + n > HAND_PAGES) {
 		if (madvise(h->base, BYTES, MADV_DONTNEED))
 			return NULL;
 		h->used = 0;
-		to = h->base;
 	}
-	for (int i = 0; rc && i < TRIES; i++) {
-		struct move m = {.to = (uintptr_t)to,
-				 .from = (uintptr_t)from,
-				 .bytes = DSM_PAGE_SIZE,
+	return h->base + (size_t)h->used * DSM_PAGE_SIZE;
+}
+
+/* Bytes that were moved. */
+static uint64_t move(const struct hand *h, const void *from, void *to, uint64_t bytes)
+{
+	uint64_t done = 0;
+
+	for (int left = TRIES; done < bytes && left > 0; left--) {
+		struct move m = {.to = (uintptr_t)to + done,
+				 .from = (uintptr_t)from + done,
+				 .bytes = bytes - done,
 				 .mode = MOVE_DONTWAKE};
 
-		rc = ioctl(h->fd, MOVE, &m);
-		if (rc && errno != EAGAIN)
-			return NULL;
+		if (ioctl(h->fd, MOVE, &m) && errno != EAGAIN)
+			break;
+		if (m.moved > 0) {
+			done += (uint64_t)m.moved;
+			left = TRIES;
+		}
 	}
-	if (rc)
-		return NULL;
-	h->used++;
-	return to;
+	return done;
+}
+
+uint32_t hand_take(struct hand *h, void *from, uint32_t n, const void **out)
+{
+	uint32_t moved = 0;
+
+	*out = h->base ? room(h, n) : NULL;
+	if (*out)
+		moved = (uint32_t)(move(h, from, (void *)*out, (uint64_t)n * DSM_PAGE_SIZE) /
+				   DSM_PAGE_SIZE);
+	h->used += moved;
+	return moved;
 }
 
 void hand_close(struct hand *h)

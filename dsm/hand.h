@@ -13,7 +13,7 @@
 
 #include "proto/ids.h"
 
-enum { HAND_PAGES = 16 }; /* are given back together */
+enum { HAND_PAGES = 64 }; /* are given back together */
 
 /* Of userfaultfd's interface, which may be newer than its header. */
 #define HAND_FEATURE (1ULL << 16) /* UFFD_FEATURE_MOVE: has to be asked for */
@@ -26,9 +26,10 @@ struct hand {
 
 /* fd: the userfaultfd. A hand that cannot be opened takes nothing. */
 void hand_open(struct hand *h, int fd);
-/* The page at `from`, which is present; its bytes stay until the next call. NULL: not this one, not
- * now (somebody pinned it, say), and nothing was done. */
-const void *hand_take(struct hand *h, void *from);
+/* The first of the n (1 .. HAND_PAGES) pages from `from` on, which are present: as many as can be
+ * moved now; how many. Their bytes lie at *out until the next call. 0: not even the first (somebody
+ * pinned it, say), and nothing was done. */
+uint32_t hand_take(struct hand *h, void *from, uint32_t n, const void **out);
 void hand_close(struct hand *h);
 
 #endif

@@ -61,6 +61,8 @@
 
 struct mem;
 
+enum { MEM_TAKE_MAX = 64 }; /* pages of a take */
+
 struct mem_config {
 	uint64_t pages;
 	uint8_t locals; /* ranges that stay ordinary private memory */
@@ -91,10 +93,10 @@ struct mem_ops {
 	 * caller's state is wrong). */
 	int (*install)(struct mem *m, struct gpage page, bool writable, const void *data,
 		       struct err *e);
-	/* The same of n adjacent absent pages, read-only, from n pages of data; wakes who waits for
-	 * them. (M5) */
-	int (*install_run)(struct mem *m, struct gpage first, uint32_t n, const void *data,
-			   struct err *e);
+	/* The same of n adjacent absent pages, from n pages of data; wakes who waits for them. (M5)
+	 */
+	int (*install_run)(struct mem *m, struct gpage first, uint32_t n, bool writable,
+			   const void *data, struct err *e);
 	int (*protect)(struct mem *m, struct gpage page, struct err *e);
 	/* The same of n adjacent pages, all present (M2). */
 	int (*protect_run)(struct mem *m, struct gpage first, uint32_t n, struct err *e);
@@ -105,9 +107,11 @@ struct mem_ops {
 	int (*read_run)(struct mem *m, struct gpage first, uint32_t n, void *room, const void **at,
 			struct err *e);
 	int (*drop)(struct mem *m, struct gpage page, struct err *e);
-	/* protect, read_out and drop at once (M13). *out: its bytes, until the next take. BUSY:
-	 * not this page, or not on this kernel; nothing was done. */
-	int (*take)(struct mem *m, struct gpage page, const void **out, struct err *e);
+	/* protect, read_out and drop at once (M13), of the first of n adjacent pages, all present:
+	 * as many as the kernel moves; how many. *out: where their bytes lie together, until the
+	 * next take. 0: not this page, or not on this kernel; nothing was done. At most
+	 * MEM_TAKE_MAX. */
+	uint32_t (*take)(struct mem *m, struct gpage first, uint32_t n, const void **out);
 	int (*wake)(struct mem *m, struct gpage page, struct err *e);
 	/* Unmaps and closes. No thread may touch the range any more (M10). NULL is allowed. */
 	void (*close)(struct mem *m);

@@ -297,8 +297,8 @@ static int uffd_install(struct mem *m, struct gpage page, bool writable, const v
 }
 
 /* M5: the kernel says how far it came; what it did woke those who waited for it. */
-static int uffd_install_run(struct mem *m, struct gpage first, uint32_t n, const void *data,
-			    struct err *e)
+static int uffd_install_run(struct mem *m, struct gpage first, uint32_t n, bool writable,
+			    const void *data, struct err *e)
 {
 	uint64_t done = 0, bytes = (uint64_t)n << DSM_PAGE_SHIFT;
 
@@ -307,7 +307,7 @@ static int uffd_install_run(struct mem *m, struct gpage first, uint32_t n, const
 			.dst = page_range(m, first).start + done,
 			.src = (uintptr_t)data + done,
 			.len = bytes - done,
-			.mode = UFFDIO_COPY_MODE_WP,
+			.mode = writable ? 0 : UFFDIO_COPY_MODE_WP,
 		};
 
 		if (ioctl(m->fd, UFFDIO_COPY, &c) && errno != EAGAIN)
@@ -394,11 +394,11 @@ static int uffd_drop(struct mem *m, struct gpage page, struct err *e)
 	return rc ? failed(e, "drop", page) : ERR_OK;
 }
 
-static int uffd_take(struct mem *m, struct gpage page, const void **out, struct err *e)
+_Static_assert((int)MEM_TAKE_MAX <= (int)HAND_PAGES, "they fit");
+
+static uint32_t uffd_take(struct mem *m, struct gpage first, uint32_t n, const void **out)
 {
-	*out = hand_take(&m->hand, m->base + (page.v << DSM_PAGE_SHIFT));
-	return *out ? ERR_OK
-		    : err_set(e, ERR_BUSY, "page 0x%llx is not moved", (unsigned long long)page.v);
+	return hand_take(&m->hand, m->base + (first.v << DSM_PAGE_SHIFT), n, out);
 }
 
 static int uffd_wake(struct mem *m, struct gpage page, struct err *e)

@@ -123,9 +123,10 @@ static int open_tables(struct shard *s, struct err *e)
 	s->here = reserve(bitmap_bytes(s));
 	s->gone = reserve(bitmap_bytes(s));
 	s->own = reserve(bitmap_bytes(s));
-	s->ahead.unused = reserve(bitmap_bytes(s));
-	s->ahead.pages = s->config.pages;
-	if (!s->slots || !s->here || !s->gone || !s->own || !s->ahead.unused || !s->run_pages)
+	s->unused = reserve(bitmap_bytes(s));
+	for (int write = 0; write < 2; write++)
+		s->ahead[write] = (struct ahead){.pages = s->config.pages, .unused = s->unused};
+	if (!s->slots || !s->here || !s->gone || !s->own || !s->unused || !s->run_pages)
 		return err_set(e, ERR_NOMEM, "no memory for page buffers");
 	return ERR_OK;
 }
@@ -244,7 +245,7 @@ void shard_close(struct shard *s)
 	release(s->here, bitmap_bytes(s));
 	release(s->gone, bitmap_bytes(s));
 	release(s->own, bitmap_bytes(s));
-	release(s->ahead.unused, bitmap_bytes(s));
+	release(s->unused, bitmap_bytes(s));
 	release(s->core, s->core_bytes);
 	release(s->journal, s->journal_bytes);
 	free(s);

@@ -132,15 +132,16 @@ struct shard {
 	struct err why; /* of a LOST event, for the user */
 	bool answered;	/* the faulting page was woken in the step of the fault */
 
-	uint64_t *here; /* a bit a page: present */
-	uint64_t *gone; /* a bit a page: was here, and left */
-	uint64_t *own;	/* a bit a page: this member is owner */
+	uint64_t *here;	  /* a bit a page: present */
+	uint64_t *gone;	  /* a bit a page: was here, and left */
+	uint64_t *own;	  /* a bit a page: this member is owner */
+	uint64_t *unused; /* a bit a page: was asked for ahead, and no thread got there */
 	uint64_t resident, owned;
 	struct timing timing;
 	struct hot hot;
 	struct written written;
-	struct ahead ahead;
-	uint64_t asked_ahead; /* pages */
+	struct ahead ahead[2]; /* of reads, of writes */
+	uint64_t asked_ahead;  /* pages */
 
 	atomic_bool stop;
 	atomic_bool quiesced;
@@ -197,10 +198,12 @@ void shard_map_on(struct shard *s);
 int shard_catch_faults(struct shard *s, struct err *e);
 /* One step of the core with s->event, and its effects. Not after the end. */
 void shard_step(struct shard *s);
-/* Asks for pages that threads here are about to read, as far as that keeps nobody waiting. */
+/* Asks for pages that threads here are about to touch, as far as that keeps nobody waiting. */
 void shard_ahead(struct shard *s);
 /* After an effect on page: counts what this member holds and owns by now. */
 void shard_account(struct shard *s, struct gpage page, bool here);
+/* The page can be written from now on, with this content (NULL: zeros). */
+void shard_watch_writes(struct shard *s, struct gpage page, const void *bytes);
 /* STATE: the core believes what is not so. */
 int shard_must_be(const struct shard *s, struct gpage page, bool here, struct err *e);
 void shard_stats(struct shard *s, struct dsm_stats *out);

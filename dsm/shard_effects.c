@@ -122,7 +122,7 @@ static uint32_t give_away(struct shard *s, const struct dsm_effect *fx,
 
 	if (!send || send == *refused || shard_must_be(s, fx->page, true, NULL))
 		return 0;
-	if (s->mem_ops->take(s->mem, fx->page, &bytes, NULL)) {
+	if (!s->mem_ops->take(s->mem, fx->page, 1, &bytes)) {
 		*refused = send;
 		return 0;
 	}
@@ -145,7 +145,7 @@ static int do_stash(struct shard *s, const struct dsm_effect *fx, struct err *e)
 
 /* Only of a page that was here before: nobody has stalled in vain on one that comes the first time.
  */
-static void watch_writes(struct shard *s, struct gpage page, const void *bytes)
+void shard_watch_writes(struct shard *s, struct gpage page, const void *bytes)
 {
 	if (bit(s->gone, page))
 		written_begin(&s->written, page, bytes);
@@ -164,7 +164,7 @@ static int do_map(struct shard *s, const struct dsm_effect *fx, struct err *e)
 		from = s->data;
 	}
 	if (!rc && fx->writable)
-		watch_writes(s, fx->page, from);
+		shard_watch_writes(s, fx->page, from);
 	if (!rc)
 		rc = s->mem_ops->install(s->mem, fx->page, fx->writable, from, e);
 	if (!rc)
@@ -191,7 +191,7 @@ static int do_unprotect(struct shard *s, const struct dsm_effect *fx, struct err
 	const uint8_t *base = s->mem_ops->base(s->mem);
 
 	if (shard_must_be(s, fx->page, true, e) == ERR_OK)
-		watch_writes(s, fx->page, base + (fx->page.v << DSM_PAGE_SHIFT));
+		shard_watch_writes(s, fx->page, base + (fx->page.v << DSM_PAGE_SHIFT));
 	return do_present(s, fx, s->mem_ops->unprotect, true, e);
 }
 

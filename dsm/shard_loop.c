@@ -292,8 +292,7 @@ static void fault(struct shard *s, const struct mem_fault *f, uint64_t read)
 		.fault = {.page = f->page, .write = f->write, .thread = f->thread},
 	};
 	shard_step(s);
-	if (!f->write)
-		ahead_fault(&s->ahead, f->page, dsm_core_pending(s->core) > pending);
+	ahead_fault(&s->ahead[f->write], f->page, dsm_core_pending(s->core) > pending);
 	if (s->answered)
 		return;
 	timing_fault(&s->timing, f->page, read);

@@ -6,9 +6,11 @@
 
 /* ---- what a step asks for ---- */
 
-/* A step's effects without a timer, which orders nothing: at most three. */
+enum { ASKED_MAX = 4 };
+
+/* A step's effects without a timer, which orders nothing. */
 struct asked {
-	const struct dsm_effect *fx[3];
+	const struct dsm_effect *fx[ASKED_MAX];
 	uint32_t n;
 };
 
@@ -18,7 +20,7 @@ static bool few(const struct dsm_effects *all, struct asked *out)
 	for (uint32_t i = 0; i < all->n; i++) {
 		if (all->v[i].type == DSM_FX_TIMER)
 			continue;
-		if (out->n == 3)
+		if (out->n == ASKED_MAX)
 			return false;
 		out->fx[out->n++] = &all->v[i];
 	}
@@ -30,27 +32,33 @@ static bool is_of(const struct dsm_effect *fx, enum dsm_fx_type type, uint64_t p
 	return fx->type == type && fx->page.v == page;
 }
 
-/* [PROTECT] READ_OUT SEND */
-static bool gives_copy(const struct asked *a)
+/* [PROTECT] READ_OUT SEND: a copy; [PROTECT] READ_OUT UNMAP SEND: the page itself. */
+static enum shard_run_kind grants(const struct asked *a)
 {
-	const struct dsm_effect *read = a->fx[a->n - 2], *send = a->fx[a->n - 1];
-	uint64_t page = read->page.v;
+	const struct dsm_effect *const *fx = a->fx, *send = a->fx[a->n - 1];
+	uint64_t page = send->page.v;
+	bool protects = fx[0]->type == DSM_FX_PROTECT, gives;
+	uint32_t n = a->n - protects;
 
-	return (a->n == 2 || is_of(a->fx[0], DSM_FX_PROTECT, page)) &&
-	       read->type == DSM_FX_READ_OUT && is_of(send, DSM_FX_SEND, page) &&
-	       send->msg.type == PAGE_GRANT && (send->msg.flags & PAGE_FLAG_DATA) &&
-	       send->slot == read->slot;
+	fx += protects;
+	gives = n == 3 && is_of(fx[1], DSM_FX_UNMAP, page);
+	if ((protects && a->fx[0]->page.v != page) || !(n == 2 || gives) ||
+	    !is_of(fx[0], DSM_FX_READ_OUT, page) || send->type != DSM_FX_SEND ||
+	    send->msg.type != PAGE_GRANT || !(send->msg.flags & PAGE_FLAG_DATA) ||
+	    send->slot != fx[0]->slot)
+		return RUN_NONE;
+	return gives ? RUN_GIVE : RUN_OUT;
 }
 
 /* MAP [SEND] WAKE */
-static bool takes_copy(const struct asked *a)
+static bool takes(const struct asked *a)
 {
 	const struct dsm_effect *map = a->fx[0], *send = a->fx[1], *wake = a->fx[a->n - 1];
 
-	return map->type == DSM_FX_MAP && !map->writable && map->source == DSM_FROM_EVENT &&
+	return map->type == DSM_FX_MAP && map->source == DSM_FROM_EVENT &&
 	       is_of(wake, DSM_FX_WAKE, map->page.v) &&
-	       (a->n == 2 ||
-		(is_of(send, DSM_FX_SEND, map->page.v) && !(send->msg.flags & PAGE_FLAG_DATA)));
+	       (a->n == 2 || (a->n == 3 && is_of(send, DSM_FX_SEND, map->page.v) &&
+			      !(send->msg.flags & PAGE_FLAG_DATA)));
 }
 
 /* ---- joining ---- */
@@ -63,29 +71,31 @@ static void begin(struct shard *s, enum shard_run_kind kind, struct gpage first)
 	s->run.unblocks = 0;
 }
 
-static void join_out(struct shard *s, const struct asked *a)
+static void join_out(struct shard *s, enum shard_run_kind kind, const struct asked *a)
 {
 	const struct dsm_effect *send = a->fx[a->n - 1];
 	struct shard_run *r = &s->run;
 
-	if (r->kind != RUN_OUT || r->n == SHARD_RUN_MAX || !member_eq(r->to, send->to) ||
+	if (r->kind != kind || r->n == SHARD_RUN_MAX || !member_eq(r->to, send->to) ||
 	    !page_run_goes_on(&r->grant, r->n, &send->msg)) {
-		begin(s, RUN_OUT, send->page);
+		begin(s, kind, send->page);
 		r->to = send->to;
 		r->grant = send->msg;
 	}
-	r->protect[r->n] = a->n == 3;
+	r->protect[r->n] = a->fx[0]->type == DSM_FX_PROTECT;
 	r->item[r->n++] = page_run_item(&send->msg);
 }
 
 static void join_in(struct shard *s, const struct asked *a)
 {
+	const struct dsm_effect *map = a->fx[0];
 	const uint8_t *data = s->data;
 	struct shard_run *r = &s->run;
 
-	if (r->kind != RUN_IN || r->n == SHARD_RUN_MAX || a->fx[0]->page.v != r->first.v + r->n ||
+	if (r->kind != RUN_IN || r->n == SHARD_RUN_MAX || map->page.v != r->first.v + r->n ||
 	    data != r->data + (size_t)r->n * DSM_PAGE_SIZE) {
-		begin(s, RUN_IN, a->fx[0]->page);
+		begin(s, RUN_IN, map->page);
+		r->writable = map->writable;
 		r->data = data;
 	}
 	r->n++;
@@ -96,13 +106,15 @@ static void join_in(struct shard *s, const struct asked *a)
 bool shard_run_join(struct shard *s)
 {
 	const struct dsm_effects *all = &s->effects;
+	enum shard_run_kind kind;
 	struct asked a;
 
-	if (!few(all, &a))
+	if (!few(all, &a) || s->event.type != DSM_EV_MSG)
 		return false;
-	if (s->event.type == DSM_EV_MSG && gives_copy(&a))
-		join_out(s, &a);
-	else if (s->run.coming && takes_copy(&a))
+	kind = grants(&a);
+	if (kind)
+		join_out(s, kind, &a);
+	else if (s->run.coming && takes(&a))
 		join_in(s, &a);
 	else
 		return false;
@@ -146,6 +158,22 @@ static int protect(struct shard *s, struct err *e)
 	return rc;
 }
 
+/* The grants of n pages of the run, whose bytes lie at `pages`. */
+static void send_grants(struct shard *s, uint32_t from, uint32_t n, const void *pages)
+{
+	const struct shard_run *r = &s->run;
+	struct dsm_msg msg;
+
+	if (!n)
+		return;
+	msg = page_run_msg(&r->grant, from, &r->item[from]);
+	msg.pages = n;
+	if (n == 1)
+		s->transport_ops->send(s->transport, r->to, &msg, pages, DSM_PAGE_SIZE);
+	else
+		s->transport_ops->send_run(s->transport, r->to, &msg, &r->item[from], pages);
+}
+
 /* They lie in memory as they go into the message, and are protected until it is sent. */
 static int read_out(struct shard *s, const void **out, struct err *e)
 {
@@ -165,7 +193,6 @@ static int read_out(struct shard *s, const void **out, struct err *e)
 
 static int end_out(struct shard *s, struct err *e)
 {
-	struct shard_run *r = &s->run;
 	int rc = must_be(s, true, e);
 	const void *pages;
 
@@ -173,14 +200,55 @@ static int end_out(struct shard *s, struct err *e)
 		rc = protect(s, e);
 	if (!rc)
 		rc = read_out(s, &pages, e);
-	if (rc)
-		return rc;
-	r->grant.pages = r->n;
-	if (r->n == 1)
-		s->transport_ops->send(s->transport, r->to, &r->grant, pages, DSM_PAGE_SIZE);
-	else
-		s->transport_ops->send_run(s->transport, r->to, &r->grant, r->item, pages);
-	return ERR_OK;
+	if (!rc)
+		send_grants(s, 0, s->run.n, pages);
+	return rc;
+}
+
+/* As many as can be moved; they are on their way before it is looked at what was written of them.
+ */
+static uint32_t give_moved(struct shard *s)
+{
+	const struct shard_run *r = &s->run;
+	const void *pages;
+	uint32_t n = s->mem_ops->take(s->mem, r->first, r->n, &pages);
+
+	for (uint32_t i = 0; i < n; i++)
+		shard_account(s, page_at(r, i), false);
+	send_grants(s, 0, n, pages);
+	for (uint32_t i = 0; i < n; i++)
+		written_end(&s->written, page_at(r, i),
+			    (const uint8_t *)pages + (size_t)i * DSM_PAGE_SIZE);
+	return n;
+}
+
+/* One that the kernel does not move. */
+static int take_out(struct shard *s, uint32_t i, void *out, struct err *e)
+{
+	const struct gpage page = page_at(&s->run, i);
+	int rc = s->run.protect[i] ? s->mem_ops->protect(s->mem, page, e) : ERR_OK;
+
+	if (!rc)
+		rc = s->mem_ops->read_out(s->mem, page, out, e);
+	if (!rc)
+		rc = s->mem_ops->drop(s->mem, page, e);
+	if (!rc) {
+		shard_account(s, page, false);
+		written_end(&s->written, page, out);
+	}
+	return rc;
+}
+
+static int end_give(struct shard *s, struct err *e)
+{
+	int rc = must_be(s, true, e);
+	uint32_t moved = rc ? 0 : give_moved(s);
+
+	for (uint32_t i = moved; i < s->run.n && !rc; i++)
+		rc = take_out(s, i, s->run_pages + (size_t)(i - moved) * DSM_PAGE_SIZE, e);
+	if (!rc)
+		send_grants(s, moved, s->run.n - moved, s->run_pages);
+	return rc;
 }
 
 static int end_in(struct shard *s, struct err *e)
@@ -189,8 +257,10 @@ static int end_in(struct shard *s, struct err *e)
 	int rc = must_be(s, false, e);
 	uint64_t now;
 
+	for (uint32_t i = 0; i < r->n && r->writable && !rc; i++)
+		shard_watch_writes(s, page_at(r, i), r->data + (size_t)i * DSM_PAGE_SIZE);
 	if (!rc)
-		rc = s->mem_ops->install_run(s->mem, r->first, r->n, r->data, e);
+		rc = s->mem_ops->install_run(s->mem, r->first, r->n, r->writable, r->data, e);
 	if (rc)
 		return rc;
 	now = clock_ns();
@@ -215,6 +285,8 @@ void shard_run_end(struct shard *s)
 	s->run.kind = RUN_NONE; /* also for what a failure calls */
 	if (!shard_ended(s) && kind == RUN_OUT)
 		rc = end_out(s, &e);
+	else if (!shard_ended(s) && kind == RUN_GIVE)
+		rc = end_give(s, &e);
 	else if (!shard_ended(s) && kind == RUN_IN)
 		rc = end_in(s, &e);
 	s->run.n = 0;

@@ -224,6 +224,17 @@ struct page_item page_run_item(const struct dsm_msg *msg)
 	return (struct page_item){.version = htole32(msg->version), .txn = htole32(msg->txn)};
 }
 
+struct dsm_msg page_run_msg(const struct dsm_msg *first, uint32_t i, const struct page_item *item)
+{
+	struct dsm_msg msg = *first;
+
+	msg.pages = 1;
+	msg.page.v += i;
+	msg.version = le32toh(item->version);
+	msg.txn = le32toh(item->txn);
+	return msg;
+}
+
 const void *page_run_at(const struct dsm_msg *run, const void *payload, uint32_t i,
 			struct dsm_msg *out)
 {
@@ -231,10 +242,6 @@ const void *page_run_at(const struct dsm_msg *run, const void *payload, uint32_t
 	struct page_item item;
 
 	memcpy(&item, bytes + (size_t)i * sizeof(item), sizeof(item));
-	*out = *run;
-	out->pages = 1;
-	out->page.v += i;
-	out->version = le32toh(item.version);
-	out->txn = le32toh(item.txn);
+	*out = page_run_msg(run, i, &item);
 	return bytes + run->pages * sizeof(item) + (size_t)i * DSM_PAGE_SIZE;
 }

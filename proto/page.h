@@ -147,6 +147,8 @@ _Static_assert(sizeof(struct page_item) == PAGE_ITEM_BYTES, "page_item is the sp
 /* Could `next` follow as the n-th of the run that `first` begins? Both carry data. */
 bool page_run_goes_on(const struct dsm_msg *first, uint32_t n, const struct dsm_msg *next);
 struct page_item page_run_item(const struct dsm_msg *msg);
+/* The i-th message of the run that `first` begins. */
+struct dsm_msg page_run_msg(const struct dsm_msg *first, uint32_t i, const struct page_item *item);
 /* The i-th message of a run, and its page of data. `payload`: as it came. */
 const void *page_run_at(const struct dsm_msg *run, const void *payload, uint32_t i,
 			struct dsm_msg *out);

@@ -84,13 +84,11 @@ static int failing_drop(struct mem *m, struct gpage page, struct err *e)
 }
 
 /* Moves every second page only, so that the others are given away in three steps. */
-static int sometimes_take(struct mem *m, struct gpage page, const void **out, struct err *e)
+static uint32_t sometimes_take(struct mem *m, struct gpage first, uint32_t n, const void **out)
 {
-	static unsigned n;
+	static unsigned tried;
 
-	if (n++ % 2)
-		return err_set(e, ERR_BUSY, "not this one");
-	return mem_uffd.take(m, page, out, e);
+	return tried++ % 2 ? 0 : mem_uffd.take(m, first, n, out);
 }
 
 static int failing_wake(struct mem *m, struct gpage page, struct err *e)
@@ -98,11 +96,11 @@ static int failing_wake(struct mem *m, struct gpage page, struct err *e)
 	return fails(WAKE) ? refuse(WAKE, e) : mem_uffd.wake(m, page, e);
 }
 
-static int failing_install_run(struct mem *m, struct gpage first, uint32_t n, const void *data,
-			       struct err *e)
+static int failing_install_run(struct mem *m, struct gpage first, uint32_t n, bool writable,
+			       const void *data, struct err *e)
 {
 	return fails(INSTALL_RUN) ? refuse(INSTALL_RUN, e)
-				  : mem_uffd.install_run(m, first, n, data, e);
+				  : mem_uffd.install_run(m, first, n, writable, data, e);
 }
 
 static int failing_protect_run(struct mem *m, struct gpage first, uint32_t n, struct err *e)

@@ -180,7 +180,7 @@ static void m5_a_run_wakes_those_who_wait_for_its_pages(void)
 	touch_read(&t, page_at(m, 3));
 	touch_read(&other, page_at(m, 4));
 	CU_ASSERT_FATAL(next_fault(m, &f) && next_fault(m, &f));
-	OK(mem_uffd.install_run(m, page(1), 3, run, NULL));
+	OK(mem_uffd.install_run(m, page(1), 3, false, run, NULL));
 	CU_ASSERT_FATAL(touch_done(&t));
 	CU_ASSERT_EQUAL(t.value, 12);
 	CU_ASSERT_EQUAL(page_at(m, 1)[99], 10);
@@ -206,7 +206,7 @@ static void m5_a_run_over_a_page_says_which(void)
 	if (!m)
 		return;
 	OK(mem_uffd.install(m, page(6), true, page_of(1), NULL));
-	CU_ASSERT_EQUAL(mem_uffd.install_run(m, page(5), 3, run, &e), ERR_EXISTS);
+	CU_ASSERT_EQUAL(mem_uffd.install_run(m, page(5), 3, false, run, &e), ERR_EXISTS);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "0x6"));
 	CU_ASSERT_EQUAL(page_at(m, 6)[0], 1);
 	mem_uffd.close(m);
@@ -465,17 +465,17 @@ static void m13_a_page_is_taken_at_once(void)
 	if (!m)
 		return;
 	moves = features_of(mem_uffd.fd(m)) & HAND_FEATURE;
-	for (unsigned i = 1; i <= 3 * HAND_PAGES; i++) {
+	for (unsigned i = 1; i <= HAND_PAGES + 8; i++) {
 		uint8_t value = (uint8_t)(i % 3 ? i : 0);
 		bool writable = i % 2;
-		int rc;
+		uint32_t taken;
 
 		OK(mem_uffd.install(m, page(i % 4), writable, value ? page_of(value) : NULL, NULL));
 		if (value && writable)
 			memset(page_at(m, i % 4), ++value, DSM_PAGE_SIZE);
-		rc = mem_uffd.take(m, page(i % 4), &bytes, NULL);
-		CU_ASSERT_EQUAL(rc, moves ? ERR_OK : ERR_BUSY);
-		if (rc) {
+		taken = mem_uffd.take(m, page(i % 4), 1, &bytes);
+		CU_ASSERT_EQUAL(taken, moves);
+		if (!taken) {
 			OK(mem_uffd.drop(m, page(i % 4), NULL));
 			continue;
 		}
@@ -488,6 +488,59 @@ static void m13_a_page_is_taken_at_once(void)
 		CU_ASSERT_FATAL(touch_done(&t));
 		OK(mem_uffd.drop(m, page(i % 4), NULL));
 	}
+	mem_uffd.close(m);
+}
+
+/* A run: all of it, or as far as the first page that is not moved; what lies beside it stays. */
+static void m13_a_run_is_taken_as_far_as_it_goes(void)
+{
+	struct mem *m = mem_or_skip(&small);
+	const uint8_t *bytes;
+	const void *at;
+
+	if (!m)
+		return;
+	if (!(features_of(mem_uffd.fd(m)) & HAND_FEATURE)) {
+		mem_uffd.close(m);
+		unit_skip("this kernel does not move pages");
+		return;
+	}
+	for (unsigned round = 0; round < HAND_PAGES; round++) {
+		for (uint64_t p = 0; p < 5; p++)
+			OK(mem_uffd.install(m, page(p), p % 2, page_of((uint8_t)(p + 1)), NULL));
+		CU_ASSERT_EQUAL_FATAL(mem_uffd.take(m, page(1), 3, &at), 3);
+		bytes = at;
+		for (uint64_t p = 1; p < 4; p++)
+			CU_ASSERT(is_all(bytes + (p - 1) * DSM_PAGE_SIZE, (uint8_t)(p + 1)));
+		CU_ASSERT(is_all(page_at(m, 0), 1) && is_all(page_at(m, 4), 5));
+		/* now pages 1 to 3 are not there */
+		CU_ASSERT_EQUAL(mem_uffd.take(m, page(0), 3, &at), 1);
+		CU_ASSERT(is_all(at, 1));
+		CU_ASSERT_EQUAL(mem_uffd.take(m, page(2), 2, &at), 0);
+		OK(mem_uffd.drop(m, page(4), NULL));
+	}
+	mem_uffd.close(m);
+}
+
+/* A run with the right to write: no fault follows. */
+static void a_run_may_be_writable(void)
+{
+	static uint8_t run[3 * DSM_PAGE_SIZE];
+	struct mem *m = mem_or_skip(&small);
+	struct mem_fault f;
+	struct toucher t;
+
+	if (!m)
+		return;
+	memset(run, 7, sizeof(run));
+	touch_write(&t, page_at(m, 2), 5);
+	CU_ASSERT_FATAL(next_fault(m, &f));
+	OK(mem_uffd.install_run(m, page(1), 3, true, run, NULL));
+	CU_ASSERT_FATAL(touch_done(&t));
+	page_at(m, 1)[0] = page_at(m, 3)[0] = 8;
+	CU_ASSERT_EQUAL(page_at(m, 2)[0], 5);
+	CU_ASSERT_EQUAL(page_at(m, 2)[1], 7);
+	CU_ASSERT_EQUAL(mem_uffd.faults(m, &f, 1), 0);
 	mem_uffd.close(m);
 }
 
@@ -562,6 +615,8 @@ int main(void)
 		UNIT_CASE(m9_coherent_pages_are_marked_and_local_ones_are_not),
 		UNIT_CASE(m10_a_closed_descriptor_reads_zeros_a_duplicate_guards),
 		UNIT_CASE(m13_a_page_is_taken_at_once),
+		UNIT_CASE(m13_a_run_is_taken_as_far_as_it_goes),
+		UNIT_CASE(a_run_may_be_writable),
 		UNIT_CASE(opens_where_asked_and_nowhere_else),
 		UNIT_CASE(without_the_right_says_so),
 	};

@@ -111,7 +111,7 @@ static void take_at_once(struct hammer *h)
 {
 	const void *bytes;
 
-	if (mem_uffd.take(h->m, h->page, &bytes, NULL)) {
+	if (!mem_uffd.take(h->m, h->page, 1, &bytes)) {
 		take(h, false);
 		return;
 	}
