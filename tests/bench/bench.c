@@ -10,73 +10,11 @@
 
 #include "tests/bench/floor.h"
 #include "tests/bench/pages.h"
-#include "tests/bench/samples.h"
+#include "tests/bench/parts.h"
+#include "tests/bench/spaces.h"
 #include "tests/bench/team.h"
 
-enum { MEASURER = 0, OTHER = 1, THIRD = 2, RANDOM_THREADS = 2 };
-
-/* ---- floors ---- */
-
-static double median_us(const uint64_t *ns, unsigned n)
-{
-	static uint64_t copy[BENCH_ROUNDS_MAX];
-
-	for (unsigned i = 0; i < n; i++)
-		copy[i] = ns[i];
-	return samples_quantile(copy, n, 0.5) / 1000;
-}
-
-/* Between members 0 and 1; the others sleep. */
-static double exchange_floor(struct seat *s, size_t reply)
-{
-	static uint64_t ns[BENCH_ROUNDS_MAX];
-	int rc = 0;
-
-	team_meet(s);
-	if (s->self == MEASURER)
-		rc = floor_call(s->link, FLOOR_ASK, reply, ns, s->rounds);
-	else if (s->self == OTHER)
-		rc = floor_answer(s->link, FLOOR_ASK, reply, s->rounds);
-	team_meet(s);
-	if (rc)
-		team_fail(s, "the exchange of the floor failed: %m");
-	return s->self == MEASURER ? median_us(ns, s->rounds) : 0;
-}
-
-static double fault_floor(struct seat *s)
-{
-	static uint64_t ns[BENCH_ROUNDS_MAX];
-
-	if (s->self != MEASURER)
-		return 0;
-	if (!s->faults && floor_faults_open(s->options->inline_faults ? FLOOR_INLINE : FLOOR_THREAD,
-					    s->core, BENCH_ROUNDS_MAX, &s->faults))
-		team_fail(s, "no memory for the floor's faults: %m");
-	if (floor_faults_run(s->faults, ns, s->rounds))
-		team_fail(s, "the floor's faults failed: %m");
-	return median_us(ns, s->rounds);
-}
-
-/* A fault here, and a page from there. */
-static double page_floor(struct seat *s)
-{
-	double fault = fault_floor(s);
-
-	return fault + exchange_floor(s, FLOOR_REPLY);
-}
-
-/* A fault here, and a right from there: no page travels. */
-static double right_floor(struct seat *s)
-{
-	double fault = fault_floor(s);
-
-	return fault + exchange_floor(s, FLOOR_ASK);
-}
-
-static double message_floor(struct seat *s)
-{
-	return exchange_floor(s, FLOOR_ASK);
-}
+enum { THIRD = 2, RANDOM_THREADS = 2 };
 
 /* ---- read, take, write, invalidate: faults of one page ---- */
 
@@ -89,7 +27,7 @@ static double timed_reads(struct seat *s, unsigned home)
 		s->ns[i] = floor_now() - began;
 		pages_check(s, page, seen, pages_content(page));
 	}
-	return median_us(s->ns, s->rounds);
+	return parts_median_us(s->ns, s->rounds);
 }
 
 /* Writes beside the first word; what that should be afterwards is checked. */
@@ -103,7 +41,7 @@ static double timed_writes(struct seat *s, unsigned home, bool had_content)
 		s->ns[i] = floor_now() - began;
 		pages_check(s, page, *pages_word(s, page), had_content ? pages_content(page) : 0);
 	}
-	return median_us(s->ns, s->rounds);
+	return parts_median_us(s->ns, s->rounds);
 }
 
 static void other_holds(struct seat *s)
@@ -199,7 +137,7 @@ static double rpc_value(struct seat *s)
 	dsm_post(s->dsm, (struct member_id){OTHER}, &question, sizeof(question));
 	while (!__atomic_load_n(&rpc_done, __ATOMIC_ACQUIRE))
 		syscall(SYS_futex, &rpc_done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-	return median_us(s->ns, s->rounds);
+	return parts_median_us(s->ns, s->rounds);
 }
 
 /* ---- pingpong ---- */
@@ -292,6 +230,18 @@ static double stream_floor(struct seat *s)
 
 /* ---- random ---- */
 
+/* The i-th page in a scattered order, and which of the shards it is in. */
+static volatile uint64_t *random_word(const struct seat *s, unsigned i)
+{
+	return pages_word_in(s, i % s->spaces, pages_scattered(s, OTHER, i));
+}
+
+static void random_holds(struct seat *s)
+{
+	for (unsigned i = 0; i < s->rounds && s->self == OTHER; i++)
+		*random_word(s, i) = pages_content(pages_scattered(s, OTHER, i));
+}
+
 /* A thread of a random bench, and which of the pages it reads. */
 struct reader {
 	struct seat *seat;
@@ -299,15 +249,16 @@ struct reader {
 	uint64_t seen, right;
 };
 
+/* As many threads as shards: each has one of its own, the best that shards can do. */
 static void *read_scattered(void *context)
 {
 	struct reader *r = context;
 
+	if (r->every > 1)
+		team_pin(spaces_core(r->seat, r->first));
 	for (unsigned i = r->first; i < r->seat->rounds; i += r->every) {
-		struct gpage page = pages_scattered(r->seat, OTHER, i);
-
-		r->seen += *pages_word(r->seat, page);
-		r->right += pages_content(page);
+		r->seen += *random_word(r->seat, i);
+		r->right += pages_content(pages_scattered(r->seat, OTHER, i));
 	}
 	return NULL;
 }
@@ -345,7 +296,7 @@ static double random_floor(struct seat *s)
 	double rate;
 
 	s->pair += s->options->pairs;
-	other_holds(s);
+	random_holds(s);
 	team_meet(s);
 	rate = random_reads(s, 1);
 	team_meet(s);
@@ -370,7 +321,7 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = other_holds,
 	 .value = read_value,
-	 .floor = page_floor},
+	 .floor = parts_page},
 	{.name = "read-3hop",
 	 .text = "the same, home is a third member; floor: " PAGE_FLOOR,
 	 .kind = BENCH_TIME,
@@ -380,7 +331,7 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = other_holds_of_third,
 	 .value = read_three_value,
-	 .floor = page_floor},
+	 .floor = parts_page},
 	{.name = "write",
 	 .text = "first write to a page nobody ever touched, home is another member; "
 		 "floor: " RIGHT_FLOOR,
@@ -390,7 +341,7 @@ const struct bench benches[] = {
 	 .rounds = 1000,
 	 .pages = pages_all,
 	 .value = write_value,
-	 .floor = right_floor},
+	 .floor = parts_right},
 	{.name = "take",
 	 .text = "write to a page that another member owns and is home of; floor: " PAGE_FLOOR,
 	 .kind = BENCH_TIME,
@@ -400,7 +351,7 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = other_holds,
 	 .value = take_value,
-	 .floor = page_floor},
+	 .floor = parts_page},
 	{.name = "take-3hop",
 	 .text = "the same, home is a third member; floor: " PAGE_FLOOR,
 	 .kind = BENCH_TIME,
@@ -410,7 +361,7 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = other_holds_of_third,
 	 .value = take_three_value,
-	 .floor = page_floor},
+	 .floor = parts_page},
 	{.name = "take-shared",
 	 .text = "write to a page that another member owns and all others read; floor: " PAGE_FLOOR,
 	 .kind = BENCH_TIME,
@@ -420,7 +371,7 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = others_share,
 	 .value = take_value,
-	 .floor = page_floor},
+	 .floor = parts_page},
 	{.name = "invalidate",
 	 .text = "owner writes a page that all others read; floor: " RIGHT_FLOOR,
 	 .kind = BENCH_TIME,
@@ -430,7 +381,7 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = others_share_ours,
 	 .value = take_value,
-	 .floor = right_floor},
+	 .floor = parts_right},
 	{.name = "rpc",
 	 .text = "smallest message there and back through the engines; floor: 64 B for 64 B over "
 		 "TCP",
@@ -441,7 +392,7 @@ const struct bench benches[] = {
 	 .pages = pages_chunk_each,
 	 .post = rpc_post,
 	 .value = rpc_value,
-	 .floor = message_floor},
+	 .floor = parts_message},
 	{.name = "pingpong",
 	 .text = "two members raise a word in turns, shortest hold time; ratio: raises in one "
 		 "floor, " PAGE_FLOOR,
@@ -452,7 +403,7 @@ const struct bench benches[] = {
 	 .pages = pages_chunk_each,
 	 .hold_us = 1,
 	 .value = pingpong_value,
-	 .floor = page_floor},
+	 .floor = parts_page},
 	{.name = "stream",
 	 .text = "reads of adjacent pages that another member owns; floor: a TCP stream of as many "
 		 "bytes",
@@ -472,7 +423,8 @@ const struct bench benches[] = {
 	 .members = 2,
 	 .rounds = 1000,
 	 .pages = pages_twice,
-	 .prepare = other_holds,
+	 .sharded = true,
+	 .prepare = random_holds,
 	 .value = random_value,
 	 .floor = random_floor},
 	{0},

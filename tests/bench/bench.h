@@ -7,7 +7,7 @@
  * tests/bench/floor.h). What counts is the median of the pairs' ratios: a machine that is slow for
  * a while is slow for both.
  *
- * A bench is an entry of the table in bench.c: functions that every member's process calls at the
+ * A bench is an entry of a table (bench*.c): functions that every member's process calls at the
  * same time, between barriers. Member 0 measures.
  */
 #ifndef CELLULAR_BENCH_BENCH_H
@@ -21,6 +21,8 @@
 
 enum {
 	BENCH_MEMBERS_MAX = 8,
+	BENCH_SPACES_MAX = 8, /* of a member */
+	BENCH_SIZES = 2,
 	BENCH_PAIRS_MAX = 64,
 	BENCH_ROUNDS_MAX = 4096, /* of a pair */
 	BENCH_WORDS = 8,
@@ -30,6 +32,8 @@ struct bench_options {
 	unsigned members; /* 0: as many as the bench wants */
 	unsigned pairs;
 	unsigned rounds;    /* 0: as many as the bench wants */
+	unsigned shards;    /* spaces of a member over which the pages are spread: 1 .. */
+	unsigned size;	    /* of a grid; 0: as the bench wants */
 	bool inline_faults; /* served in the faulting thread */
 	bool json;
 };
@@ -41,6 +45,7 @@ struct bench_pair {
 
 struct board;
 struct bench;
+struct cdsm;
 struct floor_faults;
 
 /* A member's process as a bench sees it. */
@@ -50,9 +55,13 @@ struct seat {
 	const struct bench_options *options;
 	unsigned self, members, rounds;
 	int core;
-	int link; /* TCP between members 0 and 1, blocking nobody; -1 elsewhere */
-	struct dsm *dsm;
+	int link;	 /* TCP between members 0 and 1, blocking nobody; -1 elsewhere */
+	struct dsm *dsm; /* the first space, and where it is mapped; NULL: by the library */
 	uint8_t *base;
+	struct cdsm *library;
+	unsigned spaces;
+	struct dsm *space[BENCH_SPACES_MAX];
+	uint8_t *bases[BENCH_SPACES_MAX];
 	unsigned pair;		       /* under way */
 	struct floor_faults *faults;   /* member 0 */
 	uint64_t ns[BENCH_ROUNDS_MAX]; /* member 0: what each round of the value took; 0: none */
@@ -69,9 +78,15 @@ struct bench {
 	const char *text; /* what is measured, what its floor is */
 	enum bench_kind kind;
 	const char *unit;
-	unsigned members; /* at least, and if not told otherwise */
-	unsigned rounds;  /* of a pair, if not told otherwise */
-	uint32_t hold_us; /* 0: as always */
+	unsigned members;	     /* at least, and if not told otherwise */
+	unsigned rounds;	     /* of a pair, if not told otherwise */
+	unsigned sizes[BENCH_SIZES]; /* it is run once for each; 0: it has none */
+	unsigned size;		     /* ... the one of this run */
+	uint32_t hold_us;	     /* 0: as always */
+	uint32_t second_hold_us;     /* of a second space; 0: there is none */
+	bool library;		     /* its space is the public library's */
+	bool sharded;		     /* its pages may be spread over several spaces */
+	bool vcpu;		     /* needs KVM; faults are served by a thread */
 	uint64_t (*pages)(const struct seat *s);
 	void (*post)(void *seat, struct member_id from, const void *bytes, uint32_t n);
 	void (*prepare)(struct seat *s); /* brings pages into place; may be NULL */
@@ -79,7 +94,12 @@ struct bench {
 	double (*floor)(struct seat *s);
 };
 
-extern const struct bench benches[]; /* the last one has no name */
+/* Each ends with one that has no name. */
+extern const struct bench benches[];	    /* bench.c: faults and messages */
+extern const struct bench sync_benches[];   /* bench_sync.c: barriers and locks */
+extern const struct bench hammer_benches[]; /* bench_hammer.c: a page that all write */
+extern const struct bench jacobi_benches[]; /* bench_jacobi.c: a program */
+extern const struct bench vcpu_benches[];   /* bench_vcpu.c: faults of a virtual CPU */
 
 /* Runs it and prints the result. 0; 1: failed; 77: cannot run here. Both said why on stderr. */
 int bench_run(const struct bench *b, const struct bench_options *o);

@@ -170,13 +170,23 @@ int floor_faults_open(enum floor_handler handler, int core, unsigned pages,
 	return 0;
 }
 
+void *floor_faults_base(struct floor_faults *f)
+{
+	return f->base;
+}
+
+int floor_faults_forget(struct floor_faults *f)
+{
+	return madvise(f->base, f->bytes, MADV_DONTNEED);
+}
+
 int floor_faults_run(struct floor_faults *f, uint64_t *ns, unsigned n)
 {
 	if ((size_t)n * FLOOR_PAGE > f->bytes) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (madvise(f->base, f->bytes, MADV_DONTNEED))
+	if (floor_faults_forget(f))
 		return -1;
 	for (unsigned i = 0; i < n; i++) {
 		volatile uint8_t *at = f->base + (size_t)i * FLOOR_PAGE;

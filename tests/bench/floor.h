@@ -19,6 +19,8 @@ enum {
 	FLOOR_REPLY = FLOOR_ASK + FLOOR_PAGE,
 };
 
+#define FLOOR_WORD 0x0101010101010101ull /* what every word of a page reads that was resolved */
+
 /* ---- faults: MISSING, resolved by UFFDIO_COPY of one page ---- */
 
 enum floor_handler {
@@ -35,6 +37,9 @@ int floor_faults_open(enum floor_handler handler, int core, unsigned pages,
 		      struct floor_faults **out);
 /* Touches n (<= pages) absent pages one after the other; ns[i]: what each took. */
 int floor_faults_run(struct floor_faults *f, uint64_t *ns, unsigned n);
+/* The pages, for somebody else to touch; and all of them made absent again. */
+void *floor_faults_base(struct floor_faults *f);
+int floor_faults_forget(struct floor_faults *f);
 void floor_faults_close(struct floor_faults *f);
 
 /* ---- exchanges over a connected TCP socket; both sides spin ---- */

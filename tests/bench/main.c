@@ -6,10 +6,36 @@
 
 #include "tests/bench/bench.h"
 
+enum { SKIPPED = 77 };
+
+static const struct bench *const groups[] = {benches,	     sync_benches, hammer_benches,
+					     jacobi_benches, vcpu_benches, NULL};
+
+static void usage_options(FILE *to)
+{
+	fputs("\n  --members N    processes, at least what the bench wants\n"
+	      "  --transport T  tcp; there is no other one yet\n"
+	      "  --handler H    thread or inline: who serves faults, a thread or the faulting "
+	      "thread\n"
+	      "  --shards S     1 .. 8: spreads the pages over so many spaces, each with a thread, "
+	      "a "
+	      "userfaultfd,\n"
+	      "                 links and, as far as there are any, a core of its own (random "
+	      "only)\n"
+	      "  --size N       of the grid of jacobi, 16 .. 8192 (1024, and again 2048)\n"
+	      "  --pairs N      of value and floor, 5 .. 64 (7)\n"
+	      "  --rounds N     of a pair, 10 .. 4096\n"
+	      "  --json         an object a line\n\n"
+	      "Exit 0: measured; 1: failed, or a wrong content was read; 2: usage; 77: this "
+	      "machine cannot.\n",
+	      to);
+}
+
 static void usage(FILE *to)
 {
-	fputs("usage: cellbench BENCH... [--handler H] [--members N] [--pairs N] [--rounds N] "
-	      "[--json]\n"
+	fputs("usage: cellbench BENCH... [--members N] [--transport tcp] [--handler thread|inline] "
+	      "[--shards S]\n"
+	      "                 [--size N] [--pairs N] [--rounds N] [--json]\n"
 	      "       cellbench all\n\n"
 	      "Measures the distributed memory and, in turns with it on the same cores, the parts "
 	      "it is made of (the\n"
@@ -19,23 +45,18 @@ static void usage(FILE *to)
 	      to);
 	fprintf(to, "  %-12s %s\n", "floor",
 		"the parts alone; memory a page, threads, time of a sleeping member");
-	for (const struct bench *b = benches; b->name; b++)
-		fprintf(to, "  %-12s %s\n", b->name, b->text);
-	fputs("\n  --handler thread|inline  who serves faults: a thread, or the faulting thread\n"
-	      "  --members N  processes, at least what the bench wants\n"
-	      "  --pairs N    of value and floor, 5 .. 64 (7)\n"
-	      "  --rounds N   of a pair, 10 .. 4096\n"
-	      "  --json       an object a line\n\n"
-	      "Exit 0: measured; 1: failed, or a wrong content was read; 2: usage; 77: this "
-	      "machine cannot.\n",
-	      to);
+	for (unsigned g = 0; groups[g]; g++)
+		for (const struct bench *b = groups[g]; b->name; b++)
+			fprintf(to, "  %-12s %s\n", b->name, b->text);
+	usage_options(to);
 }
 
 static const struct bench *find(const char *name)
 {
-	for (const struct bench *b = benches; b->name; b++)
-		if (!strcmp(b->name, name))
-			return b;
+	for (unsigned g = 0; groups[g]; g++)
+		for (const struct bench *b = groups[g]; b->name; b++)
+			if (!strcmp(b->name, name))
+				return b;
 	return NULL;
 }
 
@@ -64,12 +85,23 @@ static int handler(const char *text, bool *is_inline)
 	return 2;
 }
 
+static int transport(const char *text)
+{
+	if (!strcmp(text, "tcp"))
+		return 0;
+	fprintf(stderr, "cellbench: --transport wants tcp, there is no '%s' here\n", text);
+	return 2;
+}
+
 static int parse(int argc, char **argv, struct bench_options *o)
 {
 	static const struct option options[] = {
 		{"members", required_argument, NULL, 'm'},
 		{"pairs", required_argument, NULL, 'p'},
 		{"rounds", required_argument, NULL, 'r'},
+		{"shards", required_argument, NULL, 's'},
+		{"size", required_argument, NULL, 'z'},
+		{"transport", required_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{"handler", required_argument, NULL, 'H'},
 		{"help", no_argument, NULL, 'h'},
@@ -88,6 +120,15 @@ static int parse(int argc, char **argv, struct bench_options *o)
 		case 'r':
 			rc = number("rounds", optarg, 10, BENCH_ROUNDS_MAX, &o->rounds);
 			break;
+		case 's':
+			rc = number("shards", optarg, 1, BENCH_SPACES_MAX, &o->shards);
+			break;
+		case 'z':
+			rc = number("size", optarg, 16, 8192, &o->size);
+			break;
+		case 't':
+			rc = transport(optarg);
+			break;
 		case 'H':
 			rc = handler(optarg, &o->inline_faults);
 			break;
@@ -105,19 +146,57 @@ static int parse(int argc, char **argv, struct bench_options *o)
 	return rc;
 }
 
+/* Why this bench does not go with these options, or NULL. */
+static const char *refusal(const struct bench *b, const struct bench_options *o)
+{
+	if (o->members && o->members < b->members)
+		return "wants at least three members";
+	if (o->shards > 1 && !b->sharded)
+		return "has pages of one space: --shards goes with random";
+	if (o->inline_faults && b->vcpu)
+		return "has the faults of a virtual CPU, which a thread serves: not --handler "
+		       "inline";
+	return NULL;
+}
+
+/* Once, or once for each of its sizes. */
+static int run_sizes(const struct bench *b, const struct bench_options *o)
+{
+	int rc = 0;
+
+	if (!b->sizes[0])
+		return bench_run(b, o);
+	for (unsigned i = 0; i < BENCH_SIZES && !rc && !(i && o->size); i++) {
+		struct bench one = *b;
+		char name[32];
+
+		one.size = o->size ? o->size : b->sizes[i];
+		snprintf(name, sizeof(name), "%s-%u", b->name, one.size);
+		one.name = name;
+		rc = bench_run(&one, o);
+	}
+	return rc;
+}
+
+/* What does not go with the options is left out; so is what needs KVM where there is none. */
 static int run_all(const struct bench_options *o)
 {
 	int rc = 0;
 
-	for (const struct bench *b = benches; b->name && !rc; b++)
-		if (!o->members || o->members >= b->members)
-			rc = bench_run(b, o);
+	for (unsigned g = 0; groups[g]; g++)
+		for (const struct bench *b = groups[g]; b->name && !rc; b++) {
+			if (!refusal(b, o))
+				rc = run_sizes(b, o);
+			if (rc == SKIPPED && b->vcpu)
+				rc = 0;
+		}
 	return rc;
 }
 
 static int run_named(const char *name, const struct bench_options *o)
 {
 	const struct bench *b = find(name);
+	const char *why;
 
 	if (!strcmp(name, "floor"))
 		return bench_floor(o);
@@ -127,16 +206,17 @@ static int run_named(const char *name, const struct bench_options *o)
 		fprintf(stderr, "cellbench: there is no bench '%s'; see cellbench --help\n", name);
 		return 2;
 	}
-	if (o->members && o->members < b->members) {
-		fprintf(stderr, "cellbench: %s wants at least %u members\n", name, b->members);
+	why = refusal(b, o);
+	if (why) {
+		fprintf(stderr, "cellbench: %s %s\n", name, why);
 		return 2;
 	}
-	return bench_run(b, o);
+	return run_sizes(b, o);
 }
 
 int main(int argc, char **argv)
 {
-	struct bench_options o = {.pairs = 7};
+	struct bench_options o = {.pairs = 7, .shards = 1};
 	int rc = parse(argc, argv, &o);
 
 	if (!rc && optind == argc) {

@@ -53,9 +53,14 @@ struct gpage pages_scattered(const struct seat *s, unsigned home, unsigned round
 	return pages_fresh(s, home, (unsigned)((uint64_t)round * step % n));
 }
 
+volatile uint64_t *pages_word_in(const struct seat *s, unsigned space, struct gpage page)
+{
+	return (volatile uint64_t *)(s->bases[space] + page.v * FLOOR_PAGE);
+}
+
 volatile uint64_t *pages_word(const struct seat *s, struct gpage page)
 {
-	return (volatile uint64_t *)(s->base + page.v * FLOOR_PAGE);
+	return pages_word_in(s, 0, page);
 }
 
 uint64_t pages_content(struct gpage page)

@@ -21,8 +21,9 @@ struct gpage pages_of(const struct seat *s, unsigned home, uint64_t i);
 struct gpage pages_fresh(const struct seat *s, unsigned home, unsigned round);
 struct gpage pages_scattered(const struct seat *s, unsigned home, unsigned round);
 
-/* The first word of a page, and what it should be. */
+/* The first word of a page, of the first space and of another one, and what it should be. */
 volatile uint64_t *pages_word(const struct seat *s, struct gpage page);
+volatile uint64_t *pages_word_in(const struct seat *s, unsigned space, struct gpage page);
 uint64_t pages_content(struct gpage page);
 
 /* Ends the run if a page reads wrong. */

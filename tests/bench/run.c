@@ -121,14 +121,14 @@ static void tell(const struct bench *b, const struct bench_options *o, const str
 
 	tell_pairs(b, o, board);
 	if (o->json)
-		print_json(json_pack("{s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, "
-				     "s:f, s:I, s:b}",
-				     "bench", b->name, "members", (int)members, "transport", "tcp",
-				     "handler", o->inline_faults ? "inline" : "thread", "pairs",
-				     (int)o->pairs, "unit", b->unit, "value", r.value, "floor",
-				     r.floor, "ratio", r.ratio, "p50", board->p50, "p99",
-				     board->p99, "spread", r.spread, "idle", r.idle, "checked",
-				     (json_int_t)board->checked, "quiet", r.quiet));
+		print_json(json_pack(
+			"{s:s, s:i, s:s, s:s, s:i, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, "
+			"s:f, s:I, s:b}",
+			"bench", b->name, "members", (int)members, "transport", "tcp", "handler",
+			o->inline_faults ? "inline" : "thread", "shards", (int)o->shards, "pairs",
+			(int)o->pairs, "unit", b->unit, "value", r.value, "floor", r.floor, "ratio",
+			r.ratio, "p50", board->p50, "p99", board->p99, "spread", r.spread, "idle",
+			r.idle, "checked", (json_int_t)board->checked, "quiet", r.quiet));
 	else
 		printf("%-11s %10.2f %-5s floor %9.2f  ratio %6.3f  p50 %7.2f us  p99 %8.2f us  "
 		       "%u members  %s%s\n",

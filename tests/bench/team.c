@@ -2,6 +2,7 @@
 #include "tests/bench/team.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -19,8 +20,9 @@
 
 #include "dsm/mem.h"
 #include "tests/bench/floor.h"
+#include "tests/bench/spaces.h"
 
-enum { CONNECT_MS = 20000, SKIPPED = 77 };
+enum { SKIPPED = 77 };
 
 /* ---- cores ---- */
 
@@ -81,59 +83,15 @@ void team_meet(struct seat *s)
 	pthread_barrier_wait(&s->board->barrier);
 }
 
-static void on_lost(void *context, struct member_id member, const struct err *why)
-{
-	team_fail(context, "member %u is gone: %s", member.v, why->text);
-}
-
-static void open_space(struct seat *s)
-{
-	const struct bench *b = s->bench;
-	struct dsm_config config = {
-		.space = {1},
-		.epoch = {1},
-		.self = {(uint8_t)s->self},
-		.members = (uint8_t)s->members,
-		.pages = b->pages(s),
-		.key = "no secret: one machine, loopback",
-		.listen = "127.0.0.1:0",
-		.hold_us = b->hold_us,
-		.inline_faults = s->options->inline_faults,
-		.context = s,
-		.lost = on_lost,
-		.post = b->post,
-	};
-	const char *peers[BENCH_MEMBERS_MAX];
-	struct err e = {0};
-
-	if (dsm_open(&config, &s->dsm, &e))
-		team_fail(s, "%s", e.text);
-	dsm_address(s->dsm, s->board->address[s->self]);
-	team_meet(s);
-	for (unsigned m = 0; m < s->members; m++)
-		peers[m] = s->board->address[m];
-	if (dsm_connect(s->dsm, peers, CONNECT_MS, -1, &e))
-		team_fail(s, "%s", e.text);
-	s->base = dsm_base(s->dsm);
-}
-
-static void close_space(struct seat *s)
-{
-	team_meet(s);
-	dsm_quiesce(s->dsm);
-	team_meet(s);
-	dsm_close(s->dsm);
-}
-
 static void member(struct seat *s, void (*body)(struct seat *))
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	s->core = team_core(s->self);
 	team_pin(s->core); /* its threads will inherit that */
-	open_space(s);
+	spaces_open(s);
 	team_meet(s);
 	body(s);
-	close_space(s);
+	spaces_close(s);
 	fflush(NULL);
 	_exit(0);
 }
@@ -171,6 +129,18 @@ static bool can_fault(void)
 		return false;
 	}
 	mem_uffd.close(mem);
+	return true;
+}
+
+static bool can_virtualise(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (kvm < 0) {
+		fprintf(stderr, "cellbench: this machine cannot run it: /dev/kvm: %m\n");
+		return false;
+	}
+	close(kvm);
 	return true;
 }
 
@@ -253,7 +223,7 @@ int team_run(const struct bench *b, const struct bench_options *o, void (*body)(
 	int link[2];
 	int rc;
 
-	if (!can_fault())
+	if (!can_fault() || (b->vcpu && !can_virtualise()))
 		return SKIPPED;
 	if (!board || !make_link(link)) {
 		perror("cellbench: cannot set up a run");

@@ -16,7 +16,7 @@
 
 struct board {
 	pthread_barrier_t barrier;
-	char address[BENCH_MEMBERS_MAX][TRANSPORT_ADDRESS_MAX];
+	char address[BENCH_SPACES_MAX][BENCH_MEMBERS_MAX][TRANSPORT_ADDRESS_MAX];
 	_Atomic uint64_t word[BENCH_WORDS]; /* the bench's */
 	struct bench_pair pair[BENCH_PAIRS_MAX];
 	uint64_t checked;      /* pages or words whose content was compared */
