@@ -155,6 +155,7 @@ void link_send(struct world *w, unsigned from, unsigned to, const struct dsm_msg
 	if (link->n == link->room)
 		grow(link);
 	*letter_at(link, link->n++) = letter;
+	w->links.sent++;
 	link->last = letter.arrival;
 	if (letter.arrival > w->links.last)
 		w->links.last = letter.arrival;

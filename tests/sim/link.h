@@ -37,6 +37,7 @@ struct links {
 	struct link *v; /* [from * members + to] */
 	unsigned members;
 	uint64_t last;	  /* arrival of the youngest letter of all */
+	uint64_t sent;	  /* letters */
 	uint32_t longest; /* most letters a link ever held */
 };
 

@@ -23,10 +23,9 @@ static void settle(struct world *w)
 		;
 }
 
-static void build(struct world *w)
+static void build(struct world *w, unsigned members)
 {
-	struct birth birth = {
-		.seed = 1, .members = DSM_MEMBERS_MAX, .steps = UINT32_MAX, .now = HOP};
+	struct birth birth = {.seed = 1, .members = members, .steps = UINT32_MAX, .now = HOP};
 	build_world(w, &birth);
 	w->tuning.base = HOP;
 	w->tuning.jitter = w->tuning.tail = 0;
@@ -36,7 +35,7 @@ static void build(struct world *w)
 /* ns from the writer's fault to its right, with `sharers` others that hold the page. */
 static uint64_t measure(struct world *w, unsigned sharers, bool upgrade)
 {
-	build(w);
+	build(w, DSM_MEMBERS_MAX);
 	for (unsigned i = 0; i < sharers; i++) {
 		fault(w, (i + 1) % WRITER, i == 0); /* the first one owns it, home comes last */
 		settle(w);
@@ -71,6 +70,74 @@ static bool check(struct world *w, bool upgrade)
 	return same;
 }
 
+/* ---- messages ---- */
+
+/* Who has the page when somebody faults on it. */
+static const struct scene {
+	const char *name;
+	bool owned;   /* a member that is not home wrote it */
+	bool shared;  /* ... and another one reads it */
+	bool upgrade; /* the one that faults reads it */
+	bool write;   /* what it wants */
+} scenes[] = {
+	{.name = "read, never touched"},
+	{.name = "write, never touched", .write = true},
+	{.name = "read, owned", .owned = true},
+	{.name = "write, owned", .owned = true, .write = true},
+	{.name = "write, owned, one sharer", .owned = true, .shared = true, .write = true},
+	{.name = "upgrade, owned", .owned = true, .upgrade = true, .write = true},
+};
+
+/* Messages of a fault, until all are at rest; 0: the right never came. */
+static uint64_t messages(struct world *w, const struct scene *s, unsigned members)
+{
+	const struct memory *memory;
+	uint64_t before;
+	unsigned home;
+
+	build(w, members);
+	home = world_home(w, PAGE);
+	const unsigned owner = (home + 1) % members, sharer = (home + 2) % members,
+		       wants = (home + 3) % members;
+	const unsigned first[] = {owner, sharer, wants};
+	const bool is_first[] = {s->owned, s->shared, s->upgrade};
+	for (unsigned i = 0; i < 3; i++)
+		if (is_first[i]) {
+			fault(w, first[i], first[i] == owner);
+			settle(w);
+		}
+	before = w->links.sent;
+	fault(w, wants, s->write);
+	settle(w);
+	memory = &w->members[wants].memory;
+	return memory->frames[PAGE].present && memory->frames[PAGE].writable >= s->write
+		       ? w->links.sent - before
+		       : 0;
+}
+
+static bool check_messages(struct world *w)
+{
+	static const unsigned members[] = {8, 16, 32, 64};
+	bool same = true;
+
+	for (unsigned i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+		const uint64_t least = messages(w, &scenes[i], members[0]);
+
+		printf("%-24s messages a fault:", scenes[i].name);
+		for (unsigned k = 0; k < sizeof(members) / sizeof(members[0]); k++) {
+			const uint64_t n = messages(w, &scenes[i], members[k]);
+
+			printf(" %" PRIu64 " among %u%s", n, members[k],
+			       !n	    ? " NEVER"
+			       : n == least ? ""
+					    : " NOT THE SAME");
+			same &= n && n == least && !w->failure.set;
+		}
+		puts("");
+	}
+	return same;
+}
+
 bool path_check(void)
 {
 	static struct world w;
@@ -80,7 +147,7 @@ bool path_check(void)
 	world_init(&w, &options, DSM_MEMBERS_MAX);
 	w.transcript = &transcript;
 	w.figures = &figures;
-	const bool write = check(&w, false), upgrade = check(&w, true);
+	const bool write = check(&w, false), upgrade = check(&w, true), few = check_messages(&w);
 	world_free(&w);
-	return write && upgrade;
+	return write && upgrade && few;
 }
