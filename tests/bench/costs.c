@@ -12,15 +12,11 @@
 
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
+#include "tests/bench/memory.h"
 #include "tests/bench/samples.h"
 #include "tests/bench/team.h"
 
-enum { CHUNK = 512, COST_PAGES = 32 * CHUNK, IDLE_S = 2, STREAM_BYTES = 64 << 20 };
-
-static uint64_t pages(const struct seat *s)
-{
-	return (uint64_t)COST_PAGES * s->members;
-}
+enum { IDLE_S = 2, STREAM_BYTES = 64 << 20 };
 
 static void say(const struct seat *s, const char *what, double value, const char *unit)
 {
@@ -90,46 +86,6 @@ static void stream(struct seat *s)
 
 /* ---- a space ---- */
 
-static double resident_bytes(void)
-{
-	unsigned long long size, resident = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (f && fscanf(f, "%llu %llu", &size, &resident) != 2)
-		resident = 0;
-	if (f)
-		fclose(f);
-	return (double)resident * (double)sysconf(_SC_PAGESIZE);
-}
-
-/* Member 0 reads pages whose home is member 1: what grows there, and here beside the pages. */
-static void memory(struct seat *s)
-{
-	double before, after, there;
-
-	team_meet(s);
-	before = resident_bytes();
-	team_meet(s);
-	if (s->self == 0)
-		for (unsigned i = 0; i < COST_PAGES; i++) {
-			uint64_t page = (1 + i / CHUNK * s->members) * (uint64_t)CHUNK + i % CHUNK;
-
-			if (*(volatile uint64_t *)(s->base + page * FLOOR_PAGE))
-				team_fail(s, "a page nobody wrote is not zero");
-		}
-	team_meet(s);
-	after = resident_bytes();
-	if (s->self == 1)
-		s->board->word[0] = (uint64_t)(after - before);
-	team_meet(s);
-	there = (double)s->board->word[0];
-	if (s->self)
-		return;
-	say(s, "memory a touched page costs its home", there / COST_PAGES, "B");
-	say(s, "memory a touched page costs its holder, beside the page",
-	    (after - before) / COST_PAGES - FLOOR_PAGE, "B");
-}
-
 static double cpu_s(void)
 {
 	struct rusage use;
@@ -168,7 +124,7 @@ static void idle(struct seat *s)
 
 static void body(struct seat *s)
 {
-	memory(s); /* first: nothing was touched yet */
+	memory_tell(s, say); /* first: nothing was touched yet */
 	idle(s);
 	faults(s, FLOOR_THREAD, "fault, handler thread sleeps on the same core");
 	if (team_cores() > 1) {
@@ -184,7 +140,7 @@ static void body(struct seat *s)
 int bench_floor(const struct bench_options *o)
 {
 	static const struct bench floor_bench = {
-		.name = "floor", .members = 2, .rounds = 2000, .pages = pages};
+		.name = "floor", .members = 2, .rounds = 2000, .pages = memory_pages};
 	struct board *board;
 
 	return team_run(&floor_bench, o, body, &board);

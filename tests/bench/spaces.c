@@ -8,7 +8,10 @@
 #include "tests/bench/floor.h"
 #include "tests/bench/team.h"
 
-enum { CONNECT_MS = 20000 };
+enum {
+	CONNECT_MS = 20000,
+	SILENCE_MS = 30000, /* a busy machine is no loss; who dies closes its links */
+};
 
 static const unsigned char key[CELL_KEY_BYTES] = "no secret: one machine, loopback";
 
@@ -31,6 +34,7 @@ static struct dsm_config config_of(struct seat *s, unsigned space)
 		.members = (uint8_t)s->members,
 		.pages = b->pages(s),
 		.listen = "127.0.0.1:0",
+		.silence_ms = SILENCE_MS,
 		.hold_us = space && b->second_hold_us ? b->second_hold_us : b->hold_us,
 		.inline_faults = s->options->inline_faults,
 		.context = s,
@@ -76,6 +80,7 @@ static void open_library(struct seat *s)
 
 	options.key = key;
 	options.members = s->members;
+	options.silence_ms = SILENCE_MS;
 	options.hold_us = s->bench->hold_us;
 	options.faults = s->options->inline_faults ? CDSM_FAULTS_INLINE : CDSM_FAULTS_THREAD;
 	if (s->self == 0) {
