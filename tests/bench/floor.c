@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -224,6 +226,25 @@ void floor_faults_close(struct floor_faults *f)
 }
 
 /* ---- exchanges ---- */
+
+int floor_link(int link[2])
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	socklen_t n = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	bool good;
+
+	link[1] = socket(AF_INET, SOCK_STREAM, 0);
+	good = !bind(listener, (struct sockaddr *)&at, n) && !listen(listener, 1) &&
+	       !getsockname(listener, (struct sockaddr *)&at, &n) &&
+	       !connect(link[1], (struct sockaddr *)&at, n) &&
+	       (link[0] = accept(listener, NULL, NULL)) >= 0;
+	close(listener);
+	for (int i = 0; i < 2 && good; i++)
+		setsockopt(link[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return good ? 0 : -1;
+}
 
 static int send_all(int fd, const void *bytes, size_t n)
 {

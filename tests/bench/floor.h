@@ -44,6 +44,8 @@ void floor_faults_close(struct floor_faults *f);
 
 /* ---- exchanges over a connected TCP socket; both sides spin ---- */
 
+/* Two ends over loopback, as plain as they can be. */
+int floor_link(int link[2]);
 /* n times: sends `ask` bytes, waits for `reply` bytes. At most FLOOR_REPLY each. */
 int floor_call(int fd, size_t ask, size_t reply, uint64_t *ns, unsigned n);
 /* The other side. */

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/bench/team.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,46 +18,6 @@
 #include "tests/bench/spaces.h"
 
 enum { SKIPPED = 77 };
-
-/* ---- cores ---- */
-
-static cpu_set_t allowed(void)
-{
-	static cpu_set_t set; /* as it was before anybody was pinned */
-	static bool known;
-
-	if (!known)
-		known = sched_getaffinity(0, sizeof(set), &set) == 0;
-	return set;
-}
-
-unsigned team_cores(void)
-{
-	cpu_set_t set = allowed();
-	int n = CPU_COUNT(&set);
-
-	return n > 0 ? (unsigned)n : 1;
-}
-
-int team_core(unsigned n)
-{
-	cpu_set_t set = allowed();
-
-	n %= team_cores();
-	for (int core = 0; core < CPU_SETSIZE; core++)
-		if (CPU_ISSET(core, &set) && n-- == 0)
-			return core;
-	return 0;
-}
-
-void team_pin(int core)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(core, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 /* ---- in a member ---- */
 
@@ -97,26 +52,6 @@ static void member(struct seat *s, void (*body)(struct seat *))
 }
 
 /* ---- in the parent ---- */
-
-/* A connected pair of TCP sockets over loopback, as plain as they can be. */
-static bool make_link(int link[2])
-{
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-	socklen_t n = sizeof(at);
-	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-	bool good;
-
-	link[1] = socket(AF_INET, SOCK_STREAM, 0);
-	good = !bind(listener, (struct sockaddr *)&at, n) && !listen(listener, 1) &&
-	       !getsockname(listener, (struct sockaddr *)&at, &n) &&
-	       !connect(link[1], (struct sockaddr *)&at, n) &&
-	       (link[0] = accept(listener, NULL, NULL)) >= 0;
-	close(listener);
-	for (int i = 0; i < 2 && good; i++)
-		setsockopt(link[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return good;
-}
 
 static bool can_fault(void)
 {
@@ -225,11 +160,11 @@ int team_run(const struct bench *b, const struct bench_options *o, void (*body)(
 
 	if (!can_fault() || (b->vcpu && !can_virtualise()))
 		return SKIPPED;
-	if (!board || !make_link(link)) {
+	if (!board || floor_link(link)) {
 		perror("cellbench: cannot set up a run");
 		return 1;
 	}
-	allowed();
+	team_cores(); /* as it is before anybody is pinned */
 	fflush(NULL);
 	for (unsigned m = 0; m < members; m++) {
 		pid[m] = fork();

@@ -40,7 +40,7 @@ void team_meet(struct seat *s);
 void team_fail(const struct seat *s, const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 
-/* Cores this process may use; the n-th of them, counted round. */
+/* cores.c: cores this process may use; the n-th of them, counted round. */
 unsigned team_cores(void);
 int team_core(unsigned n);
 void team_pin(int core);
