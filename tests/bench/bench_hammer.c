@@ -69,7 +69,7 @@ static double without_hold(struct seat *s)
 const struct bench hammer_benches[] = {
 	{.name = "hammer",
 	 .text = "writes of all members to one page, each to its own word; floor: with the "
-		 "shortest hold time. A round is 1 ms",
+		 "shortest hold time there is, 20 us. A round is 1 ms",
 	 .kind = BENCH_RATE,
 	 .unit = "1/s",
 	 .members = 2,

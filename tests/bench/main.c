@@ -5,51 +5,12 @@
 #include <string.h>
 
 #include "tests/bench/bench.h"
+#include "tests/bench/help.h"
 
 enum { SKIPPED = 77 };
 
 static const struct bench *const groups[] = {benches,	     sync_benches, hammer_benches,
 					     jacobi_benches, vcpu_benches, NULL};
-
-static void usage_options(FILE *to)
-{
-	fputs("\n  --members N    processes, at least what the bench wants\n"
-	      "  --transport T  tcp; there is no other one yet\n"
-	      "  --handler H    thread or inline: who serves faults, a thread or the faulting "
-	      "thread\n"
-	      "  --shards S     1 .. 8: spreads the pages over so many spaces, each with a thread, "
-	      "a "
-	      "userfaultfd,\n"
-	      "                 links and, as far as there are any, a core of its own (random "
-	      "only)\n"
-	      "  --size N       of the grid of jacobi, 16 .. 8192 (1024, and again 2048)\n"
-	      "  --pairs N      of value and floor, 5 .. 64 (7)\n"
-	      "  --rounds N     of a pair, 10 .. 4096\n"
-	      "  --json         an object a line\n\n"
-	      "Exit 0: measured; 1: failed, or a wrong content was read; 2: usage; 77: this "
-	      "machine cannot.\n",
-	      to);
-}
-
-static void usage(FILE *to)
-{
-	fputs("usage: cellbench BENCH... [--members N] [--transport tcp] [--handler thread|inline] "
-	      "[--shards S]\n"
-	      "                 [--size N] [--pairs N] [--rounds N] [--json]\n"
-	      "       cellbench all\n\n"
-	      "Measures the distributed memory and, in turns with it on the same cores, the parts "
-	      "it is made of (the\n"
-	      "floor). Starts its own members, pins them, checks what they read. The last line is "
-	      "the result; a run\n"
-	      "that something else disturbed is not quiet and does not count.\n\n",
-	      to);
-	fprintf(to, "  %-12s %s\n", "floor",
-		"the parts alone; memory a page, threads, time of a sleeping member");
-	for (unsigned g = 0; groups[g]; g++)
-		for (const struct bench *b = groups[g]; b->name; b++)
-			fprintf(to, "  %-12s %s\n", b->name, b->text);
-	usage_options(to);
-}
 
 static const struct bench *find(const char *name)
 {
@@ -136,7 +97,7 @@ static int parse(int argc, char **argv, struct bench_options *o)
 			o->json = true;
 			break;
 		case 'h':
-			usage(stdout);
+			help_print(groups);
 			exit(0);
 		default:
 			fputs("see cellbench --help\n", stderr);
@@ -193,13 +154,21 @@ static int run_all(const struct bench_options *o)
 	return rc;
 }
 
+static int run_floor(const struct bench_options *o)
+{
+	if (o->shards == 1)
+		return bench_floor(o);
+	fputs("cellbench: floor is told of one space: --shards goes with random\n", stderr);
+	return 2;
+}
+
 static int run_named(const char *name, const struct bench_options *o)
 {
 	const struct bench *b = find(name);
 	const char *why;
 
 	if (!strcmp(name, "floor"))
-		return bench_floor(o);
+		return run_floor(o);
 	if (!strcmp(name, "all"))
 		return run_all(o);
 	if (!b) {

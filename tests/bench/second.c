@@ -49,8 +49,11 @@ static double ticks_a_us(void)
 
 static double median_us(unsigned n)
 {
+	uint64_t middle;
+
 	qsort(ticks, n, sizeof(ticks[0]), by_size);
-	return (double)ticks[n / 2] / ticks_a_us();
+	middle = ticks[n / 2];
+	return (double)middle / ticks_a_us();
 }
 
 /* ---- faults ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/bench/spaces.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <cellular/dsm.h>
@@ -10,6 +11,7 @@
 
 enum {
 	CONNECT_MS = 20000,
+	JOIN_TRIES = 3,
 	SILENCE_MS = 30000, /* a busy machine is no loss; who dies closes its links */
 };
 
@@ -60,17 +62,35 @@ static void open_one(struct seat *s, unsigned space)
 	team_pin(spaces_core(s, space)); /* its thread will inherit that */
 	if (dsm_open(&config, &s->space[space], &e))
 		team_fail(s, "%s", e.text);
+	s->bases[space] = dsm_base(s->space[space]);
+	s->dsm = s->space[0]; /* callbacks want it */
 	dsm_address(s->space[space], s->board->address[space][s->self]);
 	team_meet(s);
 	for (unsigned m = 0; m < s->members; m++)
 		peers[m] = s->board->address[space][m];
 	if (dsm_connect(s->space[space], peers, CONNECT_MS, -1, &e))
 		team_fail(s, "%s", e.text);
-	s->bases[space] = dsm_base(s->space[space]);
 	team_pin(s->core);
 }
 
 /* ---- the library ---- */
+
+/* Who lets a newcomer in does not wait for ever until it has connected: on a busy machine it tries
+ * again. */
+static void join_library(struct seat *s, const struct cdsm_options *options, const char *address)
+{
+	struct cdsm_error why;
+	int rc = CDSM_ELOST;
+
+	for (int i = 0; i < JOIN_TRIES && rc == CDSM_ELOST; i++) {
+		rc = cdsm_join(options, address, CONNECT_MS, &s->library, &why);
+		if (rc)
+			fprintf(stderr, "cellbench: %s: member %u: %s\n", s->bench->name, s->self,
+				why.text);
+	}
+	if (rc)
+		team_fail(s, "cannot join");
+}
 
 static void open_library(struct seat *s)
 {
@@ -79,7 +99,7 @@ static void open_library(struct seat *s)
 	struct cdsm_error why;
 
 	options.key = key;
-	options.members = s->members;
+	options.members = s->members * JOIN_TRIES; /* a number is used once */
 	options.silence_ms = SILENCE_MS;
 	options.hold_us = s->bench->hold_us;
 	options.faults = s->options->inline_faults ? CDSM_FAULTS_INLINE : CDSM_FAULTS_THREAD;
@@ -89,8 +109,8 @@ static void open_library(struct seat *s)
 		strncpy(address, cdsm_address(s->library), TRANSPORT_ADDRESS_MAX - 1);
 	}
 	team_meet(s);
-	if (s->self && cdsm_join(&options, address, CONNECT_MS, &s->library, &why))
-		team_fail(s, "%s", why.text);
+	if (s->self)
+		join_library(s, &options, address);
 	s->bases[0] = cdsm_map(s->library, NULL);
 	s->spaces = 1;
 }
@@ -106,7 +126,6 @@ void spaces_open(struct seat *s)
 		for (unsigned space = 0; space < s->spaces; space++)
 			open_one(s, space);
 	}
-	s->dsm = s->space[0];
 	s->base = s->bases[0];
 }
 

@@ -153,7 +153,7 @@ int team_run(const struct bench *b, const struct bench_options *o, void (*body)(
 {
 	unsigned members = o->members ? o->members : b->members;
 	struct board *board = make_board(members);
-	pid_t pid[BENCH_MEMBERS_MAX];
+	pid_t pid[BENCH_MEMBERS_MAX] = {0};
 	uint64_t began = floor_now(), busy = machine_cpu_ns();
 	int link[2];
 	int rc;
