@@ -211,6 +211,24 @@ static double stream_value(struct seat *s)
 	return mib_per_s(s, began);
 }
 
+/* Writes a word of each page, beside the first one. */
+static double stream_write_value(struct seat *s)
+{
+	uint64_t began = floor_now();
+
+	if (s->self != MEASURER)
+		return 0;
+	for (unsigned i = 0; i < s->rounds; i++)
+		pages_word(s, in_row(s, i))[1] = i + 1;
+	began = floor_now() - began;
+	for (unsigned i = 0; i < s->rounds; i++) {
+		pages_check(s, in_row(s, i), *pages_word(s, in_row(s, i)),
+			    pages_content(in_row(s, i)));
+		pages_check(s, in_row(s, i), pages_word(s, in_row(s, i))[1], i + 1);
+	}
+	return mib_per_s(s, began);
+}
+
 static double stream_floor(struct seat *s)
 {
 	size_t bytes = (size_t)s->rounds * FLOOR_PAGE;
@@ -414,6 +432,18 @@ const struct bench benches[] = {
 	 .pages = pages_all,
 	 .prepare = other_holds_row,
 	 .value = stream_value,
+	 .floor = stream_floor},
+	{.name = "stream-write",
+	 .text = "writes to adjacent pages that another member owns; floor: a TCP stream of as "
+		 "many "
+		 "bytes",
+	 .kind = BENCH_RATE,
+	 .unit = "MiB/s",
+	 .members = 2,
+	 .rounds = 4096,
+	 .pages = pages_all,
+	 .prepare = other_holds_row,
+	 .value = stream_write_value,
 	 .floor = stream_floor},
 	{.name = "random",
 	 .text = "reads of 8 bytes in scattered pages that another member owns, by two threads; "
