@@ -17,7 +17,13 @@
 #include "proto/change.h"
 #include "tests/unit/unit.h"
 
-enum { NUMBERS = 9, LEAVE_MS = 20000, KILLS = 12, WORK_US = 60000 };
+enum {
+	NUMBERS = 9,
+	LEAVE_MS = 20000,
+	MOMENTS = 12,
+	KILLS = LOAD_ROUNDS(MOMENTS, 4),
+	WORK_US = 60000
+};
 
 /* rack.arrived: what the parent wants, and what members tell. */
 enum {
@@ -189,6 +195,7 @@ static void work_as_second(struct rack_member *m)
 static bool kill_newcomer(unsigned round)
 {
 	struct rack *rack = rack_start(2, &space, work);
+	unsigned moment = round * (MOMENTS - 1) / (KILLS - 1);
 	bool lost;
 
 	if (!rack)
@@ -196,7 +203,7 @@ static bool kill_newcomer(unsigned round)
 	await_work(rack, 0);
 	await_work(rack, 1);
 	rack_add(rack, 2, (uint8_t)(round % 2), &space, work);
-	usleep(round * round * 250);
+	usleep(moment * moment * 250);
 	kill(rack->pid[2], SIGKILL);
 	CU_ASSERT(waitpid(rack->pid[2], NULL, 0) == rack->pid[2]); /* its channels are closed */
 	rack_add(rack, 3, 0, &space, work_as_second);

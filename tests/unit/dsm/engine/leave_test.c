@@ -13,8 +13,9 @@
 #include "tests/unit/unit.h"
 
 enum {
-	ROUNDS = 6,
-	KILLS = 10,
+	ROUNDS = LOAD_ROUNDS(6, 3),
+	MOMENTS = 10,
+	KILLS = LOAD_ROUNDS(MOMENTS, 5),
 	LEAVE_MS = 20000, /* patience; nothing that succeeds waits for it */
 };
 
@@ -138,11 +139,12 @@ static void a_member_killed_meanwhile_ends_the_space(void)
 
 	for (unsigned round = 0; round < KILLS; round++) {
 		struct rack *rack = rack_start(3, &space, leave_while_one_is_killed);
+		unsigned moment = round * (MOMENTS - 1) / (KILLS - 1);
 
 		if (!rack)
 			return;
 		CU_ASSERT(rack_wait(rack, &rack->step, 1));
-		usleep(round * round * 300);
+		usleep(moment * moment * 300);
 		kill(rack->pid[2], SIGKILL);
 		CU_ASSERT(rack_wait(rack, &rack->member[1].lost, 1));
 		while (!atomic_load(&rack->arrived[40]) && !atomic_load(&rack->arrived[41]))
