@@ -76,14 +76,14 @@ progress() {
 		END { if (tty) printf "\r              \r" }'
 }
 
-# build_tree PRESET DIR LOG TARGET [CMAKE OPTION...]: configures and builds, one builder at a time for all copies in this tree.
+# build_tree PRESET DIR LOG TARGET [CMAKE OPTION...]: configures and builds, one builder at a time for each DIR.
 build_tree() {
 	local preset=$1 dir=$2 log=$3 target=$4
 	shift 4
-	mkdir -p "$top/build"
+	mkdir -p "$top/$dir"
 	(
 		flock 9
 		cd "$top" && cmake --preset "$preset" "$@" >"$log" 2>&1 &&
 			NINJA_STATUS='[%f/%t] ' ninja -C "$dir" "$target" 2>&1 | tee -a "$log" | progress
-	) 9>"$top/build/.lock"
+	) 9>"$top/$dir/.lock"
 }

@@ -33,6 +33,7 @@ match($0, /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: /) {
 	colour = state == "Passed" ? green : state == "Failed" ? red : dim
 	printf "%-44s %s%s%s%s  %s s\n", title name, colour, state, plain, why == "" ? "" : " (" why ")", seconds
 	printf "%s%s\t%s\t%s\t%s\n", title, name, state, seconds, why >> results
+	fflush(results) # whole lines: other trees' tests are written to it at the same time
 	if (state == "Failed") {
 		n = count[id] < 30 ? count[id] : 30
 		for (i = count[id] - n; i < count[id]; i++)
