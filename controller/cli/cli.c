@@ -57,6 +57,10 @@ const struct verb cli_verbs[] = {
 	 "With --hot: the guest addresses whose pages cause the most faults between cells, and at\n"
 	 "which cells.\n",
 	 1, CLI_HOT, TIMEOUT_MS, NULL, verb_mem_stat, NULL},
+	{"space", "list", NULL, "named spaces of native programs", NULL, 0, 0, TIMEOUT_MS, NULL,
+	 verb_space_list, NULL},
+	{"space", "show", "NAME", "one of them, with the members that can be called", NULL, 1, 0,
+	 TIMEOUT_MS, NULL, verb_space_show, NULL},
 	{"status", NULL, NULL, "the controller and the cluster in a few lines", NULL, 0, 0,
 	 TIMEOUT_MS, NULL, verb_status, NULL},
 };

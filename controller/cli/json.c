@@ -54,6 +54,26 @@ json_t *json_cell(const Cellular__CellInfo *c)
 			 number(c->rejected));
 }
 
+static json_t *space_members(const Cellular__SpaceInfo *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_present; i++)
+		json_array_append_new(list, json_pack("{s:i, s:o, s:i}", "member",
+						      (int)s->present[i]->member, "address",
+						      json_text(s->present[i]->address), "pid",
+						      (int)s->present[i]->pid));
+	return list;
+}
+
+json_t *json_space(const Cellular__SpaceInfo *s)
+{
+	return json_pack("{s:o, s:o, s:o, s:i, s:b, s:o, s:o}", "name", json_text(s->name), "space",
+			 number(s->space), "bytes", number(s->bytes), "members_max",
+			 (int)s->members, "key_drawn", (int)s->drawn, "created_ms",
+			 number(s->created_ms), "members", space_members(s));
+}
+
 static json_t *hot_pages(const Cellular__DsmStat *s)
 {
 	json_t *list = json_array();

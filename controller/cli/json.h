@@ -18,6 +18,7 @@
 
 json_t *json_text(const char *text); /* text that is not UTF-8 is escaped as for a terminal */
 json_t *json_cell(const Cellular__CellInfo *cell);
+json_t *json_space(const Cellular__SpaceInfo *space);
 json_t *json_vm(const Cellular__VmInfo *vm);
 json_t *json_stat(const Cellular__DsmStat *stat); /* null for NULL */
 json_t *json_u32s(const uint32_t *numbers, size_t n);

@@ -22,6 +22,9 @@ int verb_vm_wait(struct cli *cli, void *state, struct err *e);
 int verb_mem_map(struct cli *cli, void *state, struct err *e);
 int verb_mem_stat(struct cli *cli, void *state, struct err *e);
 
+int verb_space_list(struct cli *cli, void *state, struct err *e);
+int verb_space_show(struct cli *cli, void *state, struct err *e);
+
 /* One question about cli->args[0], or about everything if the verb has no argument. */
 int verb_ask(struct cli *cli, Cellular__CtlOp op, Cellular__CtlReply **reply, struct err *e);
 

@@ -51,8 +51,12 @@ static int open_state(struct server *s, struct err *e)
 		return ret;
 	config.next_vm = store_next_vm(s->store);
 	memory = calloc(1, policy_bytes());
-	if (!memory)
-		return err_set(e, ERR_NOMEM, "no memory for %zu bytes of tables", policy_bytes());
+	s->spaces = calloc(1, sizeof(*s->spaces));
+	if (!memory || !s->spaces) {
+		free(memory);
+		return err_set(e, ERR_NOMEM, "no memory for %zu bytes of tables",
+			       policy_bytes() + sizeof(*s->spaces));
+	}
 	s->policy = policy_init(memory, &config);
 	ret = store_load(s->store, &visitor, s, e);
 	return ret ? ret : arena_init(&s->arena, e);
@@ -143,6 +147,7 @@ static int open_loop(struct server *s, struct err *e)
 	uv_timer_init(&s->loop, &s->timer);
 	s->timer.data = s;
 	server_beat(s);
+	policy_spaces_init(s->spaces, server_now_ms(s), store_epoch(s->store) > 1);
 	for (int i = 0; i < 2; i++) {
 		uv_signal_init(&s->loop, &s->signals[i]);
 		s->signals[i].data = s;
@@ -188,6 +193,14 @@ static int serve(struct server *s, struct err *e)
 	return ret;
 }
 
+/* There are keys in it. */
+static void free_spaces(struct server *s)
+{
+	if (s->spaces)
+		explicit_bzero(s->spaces, sizeof(*s->spaces));
+	free(s->spaces);
+}
+
 int server_run(const struct server_config *config, struct err *e)
 {
 	struct server *s = calloc(1, sizeof(*s));
@@ -209,6 +222,7 @@ int server_run(const struct server_config *config, struct err *e)
 		body_free(&s->bodies[i]);
 	body_free(&s->coming);
 	free(s->policy);
+	free_spaces(s);
 	store_close(s->store);
 	free(s);
 	return ret;

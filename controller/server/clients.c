@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What cellctl asks. Questions about what the policy knows are answered at once; wishes become
- * events and wait for their answer. */
+/* What cellctl and native members ask. Questions about what the policy knows are answered at once;
+ * wishes become events and wait for their answer. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -278,6 +278,14 @@ static void ask(struct peer *peer, const Cellular__CtlRequest *message)
 	case CELLULAR__CTL_OP__OP_MEM_MAP:
 	case CELLULAR__CTL_OP__OP_MEM_STAT:
 		about_vm(peer, message);
+		break;
+	case CELLULAR__CTL_OP__OP_SPACE_LIST:
+	case CELLULAR__CTL_OP__OP_SPACE_SHOW:
+	case CELLULAR__CTL_OP__OP_SPACE_CREATE:
+	case CELLULAR__CTL_OP__OP_SPACE_FIND:
+	case CELLULAR__CTL_OP__OP_SPACE_HOLD:
+	case CELLULAR__CTL_OP__OP_SPACE_DROP:
+		server_space_request(peer, message);
 		break;
 	default:
 		refuse(peer, message->request, ERR_UNSUPPORTED,

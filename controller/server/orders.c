@@ -90,7 +90,7 @@ static int save_all(struct server *s, const struct policy_orders *orders, struct
  * machine - it could hear nobody, and what they sent meanwhile is read only after the timers that
  * fell due. So that time does not count: deadlines go by time in which a cell could be heard.
  */
-static uint64_t served_ms(struct server *s)
+uint64_t server_now_ms(struct server *s)
 {
 	uint64_t now = clock_ms();
 
@@ -104,7 +104,7 @@ static uint64_t served_ms(struct server *s)
 
 static void on_beat(uv_timer_t *timer)
 {
-	served_ms(timer->data);
+	server_now_ms(timer->data);
 }
 
 void server_beat(struct server *s)
@@ -121,7 +121,7 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct server *s = timer->data;
 
-	if (served_ms(s) < s->due_ms)
+	if (server_now_ms(s) < s->due_ms)
 		arm(s, s->due_ms);
 	else
 		server_step(s, &(struct policy_event){.kind = POLICY_EV_TIMER});
@@ -129,7 +129,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void arm(struct server *s, uint64_t at_ms)
 {
-	uint64_t now = served_ms(s);
+	uint64_t now = server_now_ms(s);
 
 	s->due_ms = at_ms;
 	uv_timer_stop(&s->timer);
@@ -179,7 +179,7 @@ void server_step(struct server *s, struct policy_event *event)
 
 	if (s->stopping)
 		return;
-	event->now_ms = served_ms(s);
+	event->now_ms = server_now_ms(s);
 	event->unix_ms = clock_unix_ms();
 	orders = policy_step(s->policy, event);
 	if (save_all(s, &orders, &e)) {

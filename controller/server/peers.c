@@ -73,6 +73,7 @@ static void on_closed(void *context, struct link *link, const struct err *why)
 	else if (why->code)
 		log_info("a link ended: %s", why->text);
 	server_query_closed(s, peer);
+	policy_space_drop(s->spaces, peer->number);
 	if (peer->kind == HELLO_CELLD)
 		server_step(s, &(struct policy_event){.kind = POLICY_EV_LINK_LOST,
 						      .link = peer->number});

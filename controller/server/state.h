@@ -8,6 +8,7 @@
  *   cells.c    what celld says, what it is told
  *   clients.c  what cellctl asks
  *   query.c    questions passed on to cells, answers gathered
+ *   spaces.c   what native members and cellctl say of named spaces
  *   info.c     what the policy knows, as messages
  *   body.c     what the policy does not know of a VM: specification, key, last figures
  */
@@ -17,6 +18,7 @@
 #include <uv.h>
 
 #include "controller/policy/policy.h"
+#include "controller/policy/spaces.h"
 #include "controller/server/arena.h"
 #include "controller/server/server.h"
 #include "controller/store/store.h"
@@ -24,7 +26,7 @@
 #include "proto/link.h"
 
 enum {
-	SERVER_PEERS_MAX = 512,
+	SERVER_PEERS_MAX = 2048,  /* members that hold names, and as many others */
 	SERVER_REQUESTS_MAX = 64, /* of one client, unanswered */
 	SERVER_QUERIES_MAX = 256,
 	SERVER_BEAT_MS = 250,	/* how often it looks whether it stood still */
@@ -96,6 +98,7 @@ struct server {
 	uint64_t stood_still_ms; /* time in which it could listen to nobody */
 	struct store *store;
 	struct policy *policy;
+	struct policy_spaces *spaces;
 	struct link_listener *listeners[SERVER_LISTEN_MAX + 1];
 	size_t n_listeners;
 	struct peer *peers;
@@ -125,6 +128,8 @@ uint64_t server_rejected(const struct server *s);
 void server_step(struct server *s, struct policy_event *event);
 void server_stop(struct server *s, const struct err *why); /* NULL: in order */
 void server_beat(struct server *s);			   /* time begins */
+/* Monotonic, but for time in which this process stood still. */
+uint64_t server_now_ms(struct server *s);
 
 /* cells.c */
 void server_cell_message(struct peer *peer, uint16_t type, const ProtobufCMessage *message);
@@ -136,6 +141,9 @@ void server_client_closed(struct peer *peer);
 void server_answer(struct server *s, const struct policy_order *order);
 void server_reply(struct peer *peer, uint64_t request, Cellular__CtlReply *reply);
 void server_reply_error(struct peer *peer, uint64_t request, const struct err *e);
+
+/* spaces.c */
+void server_space_request(struct peer *peer, const Cellular__CtlRequest *message);
 
 /* query.c */
 void server_query(struct peer *client, const Cellular__CtlRequest *request,
