@@ -63,6 +63,9 @@ struct dsm_config {
 	/* Faults are served in the faulting thread, by a handler of SIGBUS, where that is faster:
 	 * see "Inline faults". UNSUPPORTED on processors other than x86-64. */
 	bool inline_faults;
+	/* dsm_join: the member is called once, and given up after so long; 0: called again and
+	 * again until the time is over. */
+	uint32_t call_ms;
 
 	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */

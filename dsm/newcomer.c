@@ -44,12 +44,26 @@ static bool may_hear_later(int rc)
 	return rc == ERR_BUSY || rc == ERR_UNREACHABLE;
 }
 
+/* Until the welcome nothing was promised: who gives up costs the space a number at most. */
+static int call_only_once(const struct transport_ops *ops, const struct dsm_config *config,
+			  const char *address, struct newcomer_patience p, struct welcome *out,
+			  struct err *e)
+{
+	uint64_t end_ms = clock_ms() + config->call_ms;
+
+	if (end_ms < p.end_ms)
+		p.end_ms = end_ms;
+	return call_once(ops, config, address, &p, out, e);
+}
+
 int newcomer_call(const struct transport_ops *ops, const struct dsm_config *config,
 		  const char *address, const struct newcomer_patience *p, struct welcome *out,
 		  struct err *e)
 {
 	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
 
+	if (config->call_ms)
+		return call_only_once(ops, config, address, *p, out, e);
 	for (;;) {
 		int rc = call_once(ops, config, address, p, out, e);
 

@@ -16,9 +16,9 @@ struct newcomer_patience {
 	int stop_fd;	 /* readable: give up; -1: none */
 };
 
-/* Calls the member at `address` until it says what is to be known. Of config count space, epoch and
- * key. TIMEOUT, UNREACHABLE, AUTH, EPOCH, VERSION, PROTOCOL, INVALID, INTERRUPTED; NOSPACE: no
- * number is left. */
+/* Calls the member at `address` until it says what is to be known. Of config count space, epoch,
+ * key and call_ms. TIMEOUT, UNREACHABLE, AUTH, EPOCH, VERSION, PROTOCOL, INVALID, INTERRUPTED;
+ * NOSPACE: no number is left. */
 int newcomer_call(const struct transport_ops *ops, const struct dsm_config *config,
 		  const char *address, const struct newcomer_patience *p, struct welcome *out,
 		  struct err *e);

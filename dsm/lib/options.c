@@ -36,6 +36,8 @@ static int read_key(const struct cdsm_options *o, uint8_t key[CELL_KEY_BYTES],
 {
 	struct err e;
 
+	if (o->name && !o->key && !o->key_file)
+		return CDSM_OK; /* drawn, or told by the cluster */
 	if (!o->key == !o->key_file)
 		return space_refuse(why, CDSM_EINVAL, "%s key and key file",
 				    o->key ? "both" : "neither");
@@ -63,6 +65,8 @@ int options_apply(const struct cdsm_options *o, struct dsm_config *config, struc
 	if ((uintptr_t)o->address % CDSM_PAGE_BYTES)
 		return space_refuse(why, CDSM_EINVAL, "address %p does not begin a page",
 				    o->address);
+	if (!o->name && (o->cluster || o->cluster_key_file))
+		return space_refuse(why, CDSM_EINVAL, "a cluster, but no name of a space");
 	*config = (struct dsm_config){
 		.space = {o->space},
 		.epoch = {EPOCH},

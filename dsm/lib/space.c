@@ -26,6 +26,8 @@ void space_lost(struct cdsm *c, const struct err *why)
 	c->why.code = ERR_LOST;
 	end(c, SPACE_LOST);
 	sync_wake_all(c, CDSM_ELOST);
+	if (c->name_kept)
+		named_let_go(c->named, false);
 }
 
 static void on_lost(void *context, struct member_id member, const struct err *why)
@@ -105,6 +107,8 @@ static struct cdsm *begin(const struct cdsm_options *options, struct dsm_config 
 		*rc = options_apply(&o, config, why);
 	if (!*rc && bar_open(&c->nothing, &e))
 		*rc = space_fail(why, &e);
+	if (!*rc && o.name && named_begin(&o, &c->named, &e))
+		*rc = space_fail(why, &e);
 	if (*rc) {
 		abandon(c);
 		return NULL;
@@ -132,12 +136,35 @@ static void settle(struct cdsm *c, bool founder)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* The space may have ended since. */
+static void keep_name(struct cdsm *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->name_kept = true;
+	if (c->state == SPACE_HERE)
+		named_keep(c->named);
+	else
+		named_let_go(c->named, false);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static int take_name(struct cdsm *c, const struct dsm_config *config, struct err *e)
+{
+	int rc = named_create(c->named, config, c->bytes, c->address, e);
+
+	if (!rc)
+		keep_name(c);
+	return rc;
+}
+
 /* Alone, there is nobody to connect to. */
-static int found(struct cdsm *c, const struct dsm_config *config, struct err *e)
+static int found(struct cdsm *c, struct dsm_config *config, struct err *e)
 {
 	const char *peers[DSM_MEMBERS_MAX] = {NULL};
-	int rc = dsm_open(config, &c->dsm, e);
+	int rc = c->named ? named_draw(c->named, config, e) : ERR_OK;
 
+	if (!rc)
+		rc = dsm_open(config, &c->dsm, e);
 	return rc ? rc : dsm_connect(c->dsm, peers, 0, -1, e);
 }
 
@@ -159,6 +186,10 @@ int cdsm_create(const struct cdsm_options *options, uint64_t bytes, struct cdsm 
 		return space_fail(why, &e);
 	}
 	settle(c, true);
+	if (c->named && take_name(c, &config, &e)) {
+		cdsm_close(c);
+		return space_fail(why, &e);
+	}
 	*out = c;
 	return CDSM_OK;
 }
@@ -173,13 +204,17 @@ int cdsm_join(const struct cdsm_options *options, const char *address, int timeo
 
 	if (!c)
 		return rc;
-	rc = dsm_join(&config, address, timeout_ms > 0 ? timeout_ms : 0, -1, &c->dsm, &e);
+	rc = join_begin(c, &config, address, timeout_ms > 0 ? timeout_ms : 0, &e);
 	explicit_bzero(config.key, sizeof(config.key));
 	if (rc) {
 		abandon(c);
 		return space_fail(why, &e);
 	}
 	settle(c, false);
+	if (c->named) {
+		named_joined(c->named, c->self, c->address);
+		keep_name(c);
+	}
 	*out = c;
 	return CDSM_OK;
 }
@@ -296,6 +331,7 @@ int cdsm_leave(struct cdsm *c, int timeout_ms, struct cdsm_error *why)
 	if (c->state == SPACE_LEAVING)
 		end(c, SPACE_LEFT);
 	pthread_mutex_unlock(&c->lock);
+	named_let_go(c->named, true);
 	return CDSM_OK;
 }
 
@@ -303,6 +339,7 @@ void cdsm_close(struct cdsm *c)
 {
 	if (!c)
 		return;
+	named_end(c->named);
 	dsm_close(c->dsm);
 	fd_close(&c->nothing);
 	sync_end(c);

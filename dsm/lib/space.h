@@ -20,6 +20,7 @@
 #include <cellular/dsm.h>
 
 #include "dsm/dsm.h"
+#include "dsm/lib/named.h"
 #include "dsm/lib/sync.h"
 
 /* Pages that this member may not give up. */
@@ -36,11 +37,13 @@ struct cdsm {
 	size_t bytes;
 	uint8_t self;
 	char address[TRANSPORT_ADDRESS_MAX];
-	int nothing; /* an empty file: what is mapped of it is SIGBUS */
+	int nothing;	     /* an empty file: what is mapped of it is SIGBUS */
+	struct named *named; /* NULL: it has no name */
 
 	pthread_mutex_t lock;		/* everything below */
 	_Atomic enum space_state state; /* changes under the lock */
 	struct err why;			/* LOST */
+	bool name_kept;
 	struct sync sync;
 	struct pins pins;
 };
@@ -54,6 +57,11 @@ int space_refuse(struct cdsm_error *why, enum cdsm_code code, const char *fmt, .
 int space_check(const struct cdsm *c, struct cdsm_error *why);
 /* The end. Under the lock. */
 void space_lost(struct cdsm *c, const struct err *why);
+
+/* Becomes a member, c->dsm, by the member at `address`, or by name: one of both. INVALID; as
+ * dsm_join, named_find, named_apply. */
+int join_begin(struct cdsm *c, struct dsm_config *config, const char *address, int timeout_ms,
+	       struct err *e);
 
 /* limit 0: what the header says. */
 void pins_begin(struct pins *p, uint64_t limit);

@@ -40,7 +40,7 @@
  * call on that space may be under way or follow, and no thread may touch the range. Different
  * spaces have nothing to do with each other. No function is async-signal-safe but cdsm_map,
  * cdsm_self, cdsm_address and cdsm_error_name. A member has one thread of its own, which answers
- * the other members and blocks all signals.
+ * the other members and blocks all signals; with a name it has two.
  *
  * Keep the range away from what does not fault as a thread does: mlock, O_DIRECT, registered
  * buffers of io_uring, RDMA or vhost. read(2) and write(2) into it work (EFAULT once the space has
@@ -127,10 +127,12 @@ struct cdsm_options {
 	const char *listen;
 	/* What all members know and nobody else may: CDSM_KEY_BYTES random bytes, or a file that
 	 * holds them as 64 hex digits and that only its owner may read (cdsm_key_file makes one).
-	 * One of both. The links prove that they know it; they are not encrypted. */
+	 * One of both; with a name none is needed, see there. The links prove that they know it;
+	 * they are not encrypted. */
 	const unsigned char *key;
 	const char *key_file;
-	uint64_t space; /* tells apart the spaces of one key: the same at all members */
+	uint64_t space; /* tells apart the spaces of one key: the same at all members; who joins by
+			   name takes the space's */
 	/* Where the range shall be in this process, a multiple of the page size; nothing may be
 	 * mapped there. NULL: where the kernel likes. Give all members the same address if the data
 	 * holds pointers into itself. */
@@ -146,12 +148,37 @@ struct cdsm_options {
 	uint32_t faults; /* enum cdsm_faults */
 	uint32_t reserved;
 	uint64_t pin_limit; /* bytes this member may pin; 0: half of the host's memory */
+	/*
+	 * A space that others find by a name. All three, or none: the cluster's controller,
+	 * "tcp:IP:PORT" or "unix:PATH"; the file with the cluster's key; the space's name, 1 to 63
+	 * characters of A-Z a-z 0-9 . _ - with neither . nor - first. See "Names" below.
+	 */
+	const char *cluster;
+	const char *cluster_key_file;
+	const char *name;
 };
 
 #define CDSM_OPTIONS                                                                               \
 	{                                                                                          \
 		.size = sizeof(struct cdsm_options)                                                \
 	}
+
+/*
+ * Names. A space that is created with a name is found by it at the cluster's controller, for as
+ * long as a member holds the name: the creator does, and everybody who joins by name. So the name
+ * outlives its creator; it is free again when the last member that holds it has left, has ended, or
+ * could not reach the controller for 20 seconds. If no key is given, one is drawn for the space and
+ * told to those who join: the cluster's key is all they need. A key that is given stays unknown to
+ * the controller, and who joins gives it, too.
+ *
+ * The controller is asked when a space is created or joined, never when it is used: if it goes, the
+ * space runs on, and cannot be found. A second thread of the member, which blocks all signals,
+ * dials it again until it is back, also one that was started anew and knows nothing of the space.
+ * If another space took the name meanwhile, this one stays without. cdsm_leave and cdsm_close take
+ * up to 1 s longer if the controller does not answer.
+ *
+ * A controller has room for 1024 names and 1024 members that hold them.
+ */
 
 /*
  * Makes sure that a key file is there: a missing one is made, with mode 0600, from random bytes of
@@ -173,6 +200,13 @@ struct cdsm; /* a member's side of a space; made by cdsm_create and cdsm_join */
  * or to the port; CDSM_ENOTFOUND: no key file; CDSM_EEXISTS: the port is in use, or something is
  * mapped at `address`; CDSM_EUNREACHABLE: `listen` is no address of this host; CDSM_EUNSUPPORTED:
  * the kernel's userfaultfd lacks what is needed; CDSM_ENOMEM, CDSM_ESYS.
+ *
+ * With a name, after 15 s at the latest: CDSM_EEXISTS: there is a space of that name;
+ * CDSM_EUNREACHABLE: no controller is there, or it does not answer; CDSM_EAUTH: the cluster has
+ * another key; CDSM_ETIMEOUT: the controller was just started and does not know yet whether the
+ * name is free; CDSM_ENOSPACE: it has no room; CDSM_EPROTOCOL, CDSM_EVERSION, CDSM_EUNSUPPORTED: it
+ * is no controller, or of another version; CDSM_EINVAL also: others cannot call where this member
+ * listens (an address for all interfaces).
  */
 int cdsm_create(const struct cdsm_options *options, uint64_t bytes, struct cdsm **out,
 		struct cdsm_error *why);
@@ -180,12 +214,14 @@ int cdsm_create(const struct cdsm_options *options, uint64_t bytes, struct cdsm 
 /*
  * Becomes a member of the space that the member at `address` belongs to: any of them, as
  * cdsm_address gives it there. Blocks until all members know this one, or for up to timeout_ms. A
- * member that cannot be reached, or leaves, is called again until the time is over.
+ * member that cannot be reached, or leaves, is called again until the time is over. address NULL:
+ * the space that has the name of the options; its members are tried one after the other.
  *
  * Errors: CDSM_ETIMEOUT, CDSM_EUNREACHABLE: nobody of that `space` is there, or not all members
  * could be reached; CDSM_EAUTH: not the same key; CDSM_EPROTOCOL: who listens there is no member;
  * CDSM_EVERSION; CDSM_ENOSPACE: no number is left (struct cdsm_options, members);
- * CDSM_ELOST: a member was lost meanwhile; also as cdsm_create.
+ * CDSM_ELOST: a member was lost meanwhile; also as cdsm_create. By name: CDSM_ENOTFOUND: there is
+ * no space of that name; CDSM_EINVAL also: it has a key of its own, and none was given.
  */
 int cdsm_join(const struct cdsm_options *options, const char *address, int timeout_ms,
 	      struct cdsm **out, struct cdsm_error *why);

@@ -5,12 +5,17 @@
  *	./01-hello space.key 10.0.0.1:0			on one host: says where it listens
  *	./01-hello space.key 10.0.0.2:0 10.0.0.1:PORT	on another one, with the same key file
  *
+ * Or by name, through the controller of a cluster; the same on both hosts, who comes first creates:
+ *
+ *	./01-hello --cluster tcp:10.0.0.1:7070 --key cluster.key --name letter [10.0.0.1:0]
+ *
  * The first one creates a space and waits for a word in it; the second one joins and writes it.
  * Each answers the other by plain loads and stores: where the memory lies is the library's
  * business.
  */
 #include <cellular/dsm.h>
 #include <err.h>
+#include <getopt.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -44,14 +49,10 @@ static void leave(struct cdsm *space)
 	cdsm_close(space);
 }
 
-static void receive(const struct cdsm_options *options)
+static void receive(struct cdsm *space)
 {
-	struct cdsm_error why;
-	struct cdsm *space;
 	struct letter *letter;
 
-	if (cdsm_create(options, sizeof(struct letter), &space, &why))
-		errx(1, "%s", why.text);
 	printf("listening on %s\n", cdsm_address(space));
 	fflush(stdout);
 	letter = cdsm_map(space, NULL);
@@ -61,14 +62,10 @@ static void receive(const struct cdsm_options *options)
 	leave(space); /* the letter moves to the other member */
 }
 
-static void send_letter(const struct cdsm_options *options, const char *address)
+static void send_letter(struct cdsm *space)
 {
-	struct cdsm_error why;
-	struct cdsm *space;
 	struct letter *letter;
 
-	if (cdsm_join(options, address, PATIENCE_MS, &space, &why))
-		errx(1, "%s", why.text);
 	letter = cdsm_map(space, NULL);
 	snprintf(letter->text, sizeof(letter->text), "hello from member %u", cdsm_self(space));
 	atomic_store(&letter->written, 1);
@@ -77,20 +74,63 @@ static void send_letter(const struct cdsm_options *options, const char *address)
 	leave(space);
 }
 
+/* address NULL: the space is found by its name. */
+static void begin(const struct cdsm_options *options, const char *address, int may_join)
+{
+	int rc = address ? CDSM_EEXISTS : CDSM_OK;
+	struct cdsm_error why;
+	struct cdsm *space;
+
+	if (!rc)
+		rc = cdsm_create(options, sizeof(struct letter), &space, &why);
+	if (!rc) {
+		receive(space);
+		return;
+	}
+	if (rc == CDSM_EEXISTS && may_join) /* somebody has created it */
+		rc = cdsm_join(options, address, PATIENCE_MS, &space, &why);
+	if (rc)
+		errx(1, "%s", why.text);
+	send_letter(space);
+}
+
+static int by_name(struct cdsm_options *options, int argc, char **argv)
+{
+	static const struct option words[] = {{"cluster", required_argument, NULL, 'c'},
+					      {"key", required_argument, NULL, 'k'},
+					      {"name", required_argument, NULL, 'n'},
+					      {NULL, 0, NULL, 0}};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", words, NULL)) != -1) {
+		if (c == 'c')
+			options->cluster = optarg;
+		else if (c == 'k')
+			options->cluster_key_file = optarg;
+		else if (c == 'n')
+			options->name = optarg;
+		else
+			return 2;
+	}
+	if (optind < argc)
+		options->listen = argv[optind];
+	begin(options, NULL, 1);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct cdsm_options options = CDSM_OPTIONS;
 	struct cdsm_error why;
 
+	if (argc > 1 && argv[1][0] == '-')
+		return by_name(&options, argc, argv);
 	if (argc < 3 || argc > 4)
 		errx(2, "usage: %s KEY-FILE LISTEN-ADDRESS [ADDRESS-OF-THE-FIRST]", argv[0]);
 	if (cdsm_key_file(argv[1], &why)) /* made if it is missing */
 		errx(1, "%s", why.text);
 	options.key_file = argv[1];
 	options.listen = argv[2];
-	if (argc == 3)
-		receive(&options);
-	else
-		send_letter(&options, argv[3]);
+	begin(&options, argv[3], argc == 4);
 	return 0;
 }

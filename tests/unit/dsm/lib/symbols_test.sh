@@ -20,7 +20,7 @@ nm -g --defined-only "$lib/libcellular-dsm.a" | awk 'NF == 3 {print $3}' | sort 
 same "$work/shared" libcellular-dsm.so.0
 same "$work/static" libcellular-dsm.a
 readelf -d "$lib/libcellular-dsm.so" | grep -q 'soname: \[libcellular-dsm.so.0\]' || fails "the soname is another"
-readelf -d "$lib/libcellular-dsm.so" | grep NEEDED | grep -vE 'libcrypto|libc\.so|ld-linux' && fails "these libraries are not needed"
+readelf -d "$lib/libcellular-dsm.so" | grep NEEDED | grep -vE 'libcrypto|libprotobuf-c|libc\.so|ld-linux' && fails "these libraries are not needed"
 
 grep -E '^#include' "$header" | grep -vE '<std(def|int)\.h>' && fails "the header includes more than it may"
 echo '#include <cellular/dsm.h>' >"$work/x.c"
