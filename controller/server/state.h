@@ -8,7 +8,7 @@
  *   cells.c    what celld says, what it is told
  *   clients.c  what cellctl asks
  *   query.c    questions passed on to cells, answers gathered
- *   spaces.c   what native members and cellctl say of named spaces
+ *   spaces.c   what native members and cellctl say of named spaces; claim.c: the former, read
  *   info.c     what the policy knows, as messages
  *   body.c     what the policy does not know of a VM: specification, key, last figures
  */
@@ -141,6 +141,9 @@ void server_client_closed(struct peer *peer);
 void server_answer(struct server *s, const struct policy_order *order);
 void server_reply(struct peer *peer, uint64_t request, Cellular__CtlReply *reply);
 void server_reply_error(struct peer *peer, uint64_t request, const struct err *e);
+
+/* claim.c. INVALID: no claim, a key of another length, or an address where nobody can be called. */
+int server_read_claim(const Cellular__CtlRequest *message, struct policy_claim *out, struct err *e);
 
 /* spaces.c */
 void server_space_request(struct peer *peer, const Cellular__CtlRequest *message);

@@ -272,6 +272,8 @@ static int get(struct control *c, uint64_t end_ms, Cellular__CtlReply **reply, s
 			if (rc)
 				return rc;
 		}
+		if (rc == ERR_TOOBIG)
+			rc = e->code = ERR_PROTOCOL;
 		if (!rc)
 			rc = take(c, &f, reply, e);
 		if (rc)

@@ -55,8 +55,9 @@ int join_begin(struct cdsm *c, struct dsm_config *config, const char *address, i
 	       struct err *e)
 {
 	if (!address == !c->named)
-		return err_set(e, ERR_INVALID, "%s the address of a member and a name",
-			       address ? "both" : "neither");
+		return err_set(e, ERR_INVALID,
+			       address ? "both the address of a member and a name"
+				       : "neither the address of a member nor a name");
 	if (c->named)
 		return join_by_name(c, config, clock_ms() + (uint64_t)timeout_ms, e);
 	return dsm_join(config, address, timeout_ms, -1, &c->dsm, e);

@@ -96,6 +96,42 @@ static Cellular__CtlReply *a_reply(void)
 	return &reply;
 }
 
+static Cellular__CtlReply *a_space(void)
+{
+	static Cellular__CtlReply reply = CELLULAR__CTL_REPLY__INIT;
+	static Cellular__SpaceInfo space = CELLULAR__SPACE_INFO__INIT;
+	static Cellular__SpaceMember member = CELLULAR__SPACE_MEMBER__INIT;
+	static Cellular__SpaceMember *members[] = {&member, &member};
+	static Cellular__SpaceInfo *spaces[] = {&space};
+	static uint8_t key[CELL_KEY_BYTES] = {1, 2, 3};
+
+	space.name = (char *)"demo";
+	space.key = (ProtobufCBinaryData){sizeof(key), key};
+	member.address = (char *)"127.0.0.1:4711";
+	space.present = members;
+	space.n_present = 2;
+	reply.spaces = spaces;
+	reply.n_spaces = 1;
+	return &reply;
+}
+
+static Cellular__CtlRequest *a_claim(void)
+{
+	static Cellular__CtlRequest request = CELLULAR__CTL_REQUEST__INIT;
+	static Cellular__SpaceClaim claim = CELLULAR__SPACE_CLAIM__INIT;
+	static uint8_t key[CELL_KEY_BYTES] = {1, 2, 3};
+
+	claim.instance = 5;
+	claim.bytes = 1 << 20;
+	claim.members = 8;
+	claim.key = (ProtobufCBinaryData){sizeof(key), key};
+	claim.address = (char *)"127.0.0.1:4711";
+	request.op = CELLULAR__CTL_OP__OP_SPACE_CREATE;
+	request.name = (char *)"demo";
+	request.claim = &claim;
+	return &request;
+}
+
 static Cellular__FragStart *a_start(void)
 {
 	static Cellular__FragStart start = CELLULAR__FRAG_START__INIT;
@@ -161,6 +197,8 @@ void fuzz_seeds(fuzz_put put)
 	put_message(put, CTL_TYPE_FRAG_START, &a_start()->base);
 	put_message(put, CTL_TYPE_FRAG_REPORT, &report.base);
 	put_message(put, CTL_TYPE_CTL_REQUEST, &request.base);
+	put_message(put, CTL_TYPE_CTL_REQUEST, &a_claim()->base);
+	put_message(put, CTL_TYPE_CTL_REPLY, &a_space()->base);
 	put_message(put, 99, &request.base); /* a type nobody knows */
 	put_headers(put);
 }

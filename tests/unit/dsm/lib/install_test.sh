@@ -33,5 +33,5 @@ rm "$lib"/libcellular-dsm.so # the linker takes the static one then
 ${CC:-cc} -Wall -Wextra -Werror -o static 01-hello.c $(pkg-config --static --cflags --libs cellular-dsm) || die "does not build, static"
 readelf -d shared | grep -q 'NEEDED.*libcellular-dsm.so.0' || die "the shared library is not used"
 readelf -d static | grep -q 'libcellular-dsm' && die "the static library is not used"
-LD_LIBRARY_PATH=$lib "$here/hello_test.sh" "$work/src/shared" || exit $?
-"$here/hello_test.sh" "$work/src/static"
+LD_LIBRARY_PATH=$lib "$here/hello_test.sh" "$work/src/shared" "$work/prefix/bin/cell-controller" || exit $?
+"$here/hello_test.sh" "$work/src/static" "$work/prefix/bin/cell-controller"
