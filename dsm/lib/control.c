@@ -161,7 +161,10 @@ static int dial(struct control *c, uint64_t end_ms, struct err *e)
 		return err_sys(e, errno, "cannot make a socket");
 	if (!a.local)
 		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(c->fd, to, length) == 0)
+	do
+		rc = connect(c->fd, to, length);
+	while (rc && errno == EINTR);
+	if (!rc)
 		return ERR_OK;
 	return errno == EINPROGRESS ? finish_connecting(c, end_ms, e) : not_there(c, errno, e);
 }
