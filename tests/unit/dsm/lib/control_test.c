@@ -9,9 +9,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "dsm/lib/control.h"
+#include "dsm/lib/named.h"
 #include "proto/base/clock.h"
 #include "proto/base/fd.h"
 #include "proto/frame.h"
@@ -19,7 +20,7 @@
 #include "proto/link_address.h"
 #include "tests/unit/unit.h"
 
-enum { PATIENCE_MS = 20000, SOON_MS = 300 };
+enum { PATIENCE_MS = 20000, SOON_MS = 300, MANY = 1000 };
 
 static const uint8_t key[CELL_KEY_BYTES] = "the cluster's";
 
@@ -212,13 +213,22 @@ static void says_nothing(struct fake *f)
 	(void)f;
 }
 
-/* Until nobody listens any more. */
+/* Faster than it can be read, until nobody listens any more. */
 static void talks_of_other_things(struct fake *f)
 {
-	struct pollfd fd = {.fd = f->fd, .events = POLLRDHUP};
+	static uint8_t many[MANY * 64];
+	Cellular__CtlReply reply = CELLULAR__CTL_REPLY__INIT;
+	uint8_t packed[32];
+	size_t n, length;
 
-	while (!poll(&fd, 1, 0))
-		put_reply(f, 99, ERR_OK, "to somebody else");
+	reply.request = 99;
+	n = cellular__ctl_reply__pack(&reply, packed);
+	do {
+		length = 0;
+		for (unsigned i = 0; i < MANY; i++)
+			length += frame_encode(many + length, CTL_TYPE_CTL_REPLY, 0, ++f->sequence,
+					       packed, n);
+	} while (!fd_write_full(f->fd, many, length, NULL));
 }
 
 static void says_a_byte_now_and_then(struct fake *f)
@@ -287,6 +297,72 @@ static void asked_to_stop(void)
 	end(&f);
 }
 
+/* ---- a name ---- */
+
+static Cellular__CtlOp heard[4];
+static unsigned n_heard;
+
+/* Agrees to everything, and remembers it. */
+static void agrees(struct fake *f)
+{
+	struct frame_header h;
+	uint8_t payload[1024];
+	ProtobufCMessage *m;
+
+	while (n_heard < UNIT_COUNT(heard) && !fd_read_full(f->fd, &h, sizeof(h), NULL)) {
+		if (h.length > sizeof(payload) || fd_read_full(f->fd, payload, h.length, NULL) ||
+		    ctl_unpack(h.type, payload, h.length, &m, NULL))
+			return;
+		heard[n_heard++] = ((Cellular__CtlRequest *)m)->op;
+		put_reply(f, ((Cellular__CtlRequest *)m)->request, ERR_OK, "");
+		ctl_free(m);
+	}
+}
+
+static void begin_named(const struct fake *f, struct named **n)
+{
+	static const char hex[] = "0123456789abcdef";
+	struct cdsm_options o = CDSM_OPTIONS;
+	char path[64], digits[2 * CELL_KEY_BYTES + 2] = "";
+	struct err e;
+	FILE *file;
+
+	for (unsigned i = 0; i < CELL_KEY_BYTES; i++) {
+		digits[2 * i] = hex[key[i] >> 4];
+		digits[2 * i + 1] = hex[key[i] & 15];
+	}
+	snprintf(path, sizeof(path), "%s/key", f->dir);
+	umask(077);
+	file = fopen(path, "w");
+	CU_ASSERT_FATAL(file && fprintf(file, "%s\n", digits) > 0 && !fclose(file));
+	o.cluster = f->address;
+	o.cluster_key_file = path;
+	o.name = "demo";
+	CU_ASSERT_EQUAL_FATAL(named_begin(&o, n, &e), ERR_OK);
+	unlink(path);
+}
+
+/* Whoever comes next must find the name free: it is not left to the end of the link. */
+static void who_lets_go_says_so(void)
+{
+	struct dsm_config config = {.members = 8};
+	struct named *n = NULL;
+	struct fake f;
+	struct err e;
+
+	begin(&f, agrees);
+	begin_named(&f, &n);
+	CU_ASSERT_EQUAL(named_draw(n, &config, &e), ERR_OK);
+	CU_ASSERT_EQUAL(named_create(n, &config, 4096, "127.0.0.1:1", &e), ERR_OK);
+	named_keep(n);
+	named_let_go(n, true);
+	named_end(n);
+	end(&f);
+	CU_ASSERT_EQUAL(n_heard, 2);
+	CU_ASSERT_EQUAL(heard[0], CELLULAR__CTL_OP__OP_SPACE_CREATE);
+	CU_ASSERT_EQUAL(heard[1], CELLULAR__CTL_OP__OP_SPACE_DROP);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -294,6 +370,7 @@ int main(void)
 		UNIT_CASE(controllers_that_break_the_protocol),
 		UNIT_CASE(controllers_that_take_their_time),
 		UNIT_CASE(asked_to_stop),
+		UNIT_CASE(who_lets_go_says_so),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
