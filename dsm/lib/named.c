@@ -81,8 +81,8 @@ static int read_options(struct named *n, const struct cdsm_options *o, struct er
 			       CELL_NAME_MAX - 1);
 	if (strlen(o->cluster) >= sizeof(n->link.controller))
 		return err_set(e, ERR_INVALID, "the controller's address is too long");
-	strcpy(n->name, o->name);
-	strcpy(n->link.controller, o->cluster);
+	snprintf(n->name, sizeof(n->name), "%s", o->name);
+	snprintf(n->link.controller, sizeof(n->link.controller), "%s", o->cluster);
 	n->own_key = o->key || o->key_file;
 	return key_file_read(o->cluster_key_file, n->link.cluster_key, e);
 }

@@ -118,7 +118,7 @@ static void end(struct fake *f)
 static void prepare(struct control *c, const struct fake *f)
 {
 	control_init(c);
-	strcpy(c->controller, f->address);
+	snprintf(c->controller, sizeof(c->controller), "%s", f->address);
 	memcpy(c->cluster_key, key, sizeof(key));
 }
 

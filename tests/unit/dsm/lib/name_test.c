@@ -139,8 +139,8 @@ static struct puppet_order order(enum puppet_act what)
 {
 	struct puppet_order o = {.act = what, .timeout_ms = PATIENCE_MS};
 
-	strcpy(o.cluster, controller);
-	strcpy(o.cluster_key_file, key_file);
+	snprintf(o.cluster, sizeof(o.cluster), "%s", controller);
+	snprintf(o.cluster_key_file, sizeof(o.cluster_key_file), "%s", key_file);
 	strcpy(o.name, "demo");
 	return o;
 }
@@ -326,7 +326,8 @@ static void controllers_that_are_none(void)
 		return;
 	begin();
 	snprintf(other, sizeof(other), "%s/other", dir);
-	o = order(PUPPET_CREATE), strcpy(o.cluster_key_file, other);
+	o = order(PUPPET_CREATE);
+	snprintf(o.cluster_key_file, sizeof(o.cluster_key_file), "%s", other);
 	says(0, &o, CDSM_ENOTFOUND, other);
 	CU_ASSERT_EQUAL(cdsm_key_file(other, NULL), CDSM_OK);
 	says(0, &o, CDSM_EAUTH, "does not know the key");
