@@ -66,6 +66,10 @@ struct dsm_config {
 	/* dsm_join: the member is called once, and given up after so long; 0: called again and
 	 * again until the time is over. */
 	uint32_t call_ms;
+	/* A chunk (2 MiB) whose home is here, and that no other member ever asked for, is taken
+	 * whole when a thread here first touches it: plain memory with huge pages, no fault and no
+	 * bookkeeping for its pages, until another member asks for one. true: that is left out. */
+	bool never_whole;
 
 	void *context; /* handed to the callbacks */
 	/* The space ended: `member` was lost. Once. The reason is one sentence. */
@@ -202,7 +206,7 @@ struct dsm_stats {
 	uint64_t reply_ns_sum;	 /* -> last message that was waited for read: network and the other
 				    members */
 	uint64_t install_ns_sum; /* -> page installed, threads woken */
-	uint64_t resident;	 /* coherent pages that are here */
+	uint64_t resident;	 /* coherent pages that are here, all of a whole chunk's too */
 	uint64_t owned;		 /* of those, pages this member is owner of */
 	uint64_t asked_ahead;	 /* pages nobody had stalled on, but somebody was about to */
 	uint32_t hot_n;
@@ -212,7 +216,8 @@ void dsm_stats(struct dsm *d, struct dsm_stats *out);
 
 /*
  * Which pages are here: the space is cut into `buckets` equal runs (the last may be shorter: run =
- * ceil(pages / buckets)); out[b] counts pages by state.
+ * ceil(pages / buckets)); out[b] counts pages by state. All pages of a whole chunk are here and
+ * exclusive, also those nobody touched yet: they are used without a fault.
  */
 struct dsm_bucket {
 	uint32_t shared;    /* S, O */

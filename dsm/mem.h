@@ -28,10 +28,11 @@
  *  M7  EVENT_REMOVE, EVENT_FORK, EVENT_REMAP are never asked for.
  *
  *  M8  The thread that calls these functions reads only pages that are present, never writes the
- *	range, never waits for a thread that may fault, never maps, unmaps or forks.
+ *	range, never waits for a thread that may fault, never maps, unmaps or forks; but for M14 and
+ *	M15.
  *
- *  M9  The range is MADV_DONTFORK, DONTDUMP, NOHUGEPAGE. No mlock (drop fails then), O_DIRECT,
- *	fixed io_uring buffers, vhost or ibv_reg_mr on it.
+ *  M9  The range is MADV_DONTFORK, DONTDUMP, NOHUGEPAGE (whole chunks: HUGEPAGE). No mlock (drop
+ *fails then), O_DIRECT, fixed io_uring buffers, vhost or ibv_reg_mr on it.
  *
  *  M10 The descriptor is closed only when no thread can touch the range any more: later faults
  *	read zeros silently.
@@ -45,6 +46,16 @@
  *
  *  M13 Moving a page out of the range (UFFDIO_MOVE, Linux 6.8) does all of M3 at once. A page that
  *	is pinned or shared is not moved: EBUSY.
+ *
+ *  M14 A chunk of which no page is present can be made whole: memory that is not registered, with
+ *	huge pages where the kernel has them. It is mapped anew, in the place of the old range,
+ *	which wakes nobody: who waited for its pages is woken then. Until it is split no access to
+ *	it raises a fault, and no other operation here is for its pages.
+ *
+ *  M15 A chunk is split by making all its pages present, and then registering it: no page can be
+ *	missing any more, so no fault reads zeros or waits. Nothing is unmapped and nothing copied:
+ *	threads write on, and protect (M3) stops them as ever; it splits a huge page by itself. To
+ *	read an unregistered page keeps M8.
  *
  * Threads: all functions from one thread at a time (who runs the shard), except open, and
  * duplicate.
@@ -112,6 +123,10 @@ struct mem_ops {
 	 * next take. 0: not this page, or not on this kernel; nothing was done. At most
 	 * MEM_TAKE_MAX. */
 	uint32_t (*take)(struct mem *m, struct gpage first, uint32_t n, const void **out);
+	/* n pages, none of them present, become whole (M14), and wakes who waits for them. */
+	int (*whole)(struct mem *m, struct gpage first, uint32_t n, struct err *e);
+	/* n pages that became whole together are split (M15): present and writable. */
+	int (*split)(struct mem *m, struct gpage first, uint32_t n, struct err *e);
 	int (*wake)(struct mem *m, struct gpage page, struct err *e);
 	/* Unmaps and closes. No thread may touch the range any more (M10). NULL is allowed. */
 	void (*close)(struct mem *m);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The memory adapter on userfaultfd: MISSING + WP on private anonymous memory (Linux
- * Documentation/admin-guide/mm/userfaultfd.rst). Contract: dsm/mem.h; the numbers M1..M10 below are
+ * Documentation/admin-guide/mm/userfaultfd.rst). Contract: dsm/mem.h; the numbers M1..M15 below are
  * its lines.
  *
  * Opening goes: descriptor -> features -> map the whole range -> advice and registration of the
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "dsm/hand.h"
+#include "dsm/whole.h"
 
 enum {
 	FAULT_BATCH = 32,    /* messages one read takes */
@@ -37,6 +38,7 @@ struct mem {
 	int fd;
 	bool sigbus; /* nobody waits in the kernel */
 	struct hand hand;
+	struct whole whole;
 	uint8_t *base;
 	size_t bytes;
 };
@@ -171,6 +173,7 @@ static void uffd_close(struct mem *m)
 	if (!m)
 		return;
 	hand_close(&m->hand);
+	whole_close(&m->whole);
 	if (m->base)
 		munmap(m->base, m->bytes); /* before the descriptor: a stray access faults instead
 					      of reading zeros (M10) */
@@ -207,6 +210,7 @@ static int uffd_open(const struct mem_config *config, struct mem **out, struct e
 	if (rc)
 		goto fail;
 	hand_open(&m->hand, m->fd);
+	whole_open(&m->whole, m->fd);
 	*out = m;
 	return ERR_OK;
 fail:
@@ -401,6 +405,18 @@ static uint32_t uffd_take(struct mem *m, struct gpage first, uint32_t n, const v
 	return hand_take(&m->hand, m->base + (first.v << DSM_PAGE_SHIFT), n, out);
 }
 
+static int uffd_whole(struct mem *m, struct gpage first, uint32_t n, struct err *e)
+{
+	return whole_take(&m->whole, m->base + (first.v << DSM_PAGE_SHIFT),
+			  (size_t)n << DSM_PAGE_SHIFT, e);
+}
+
+static int uffd_split(struct mem *m, struct gpage first, uint32_t n, struct err *e)
+{
+	return whole_split(&m->whole, m->base + (first.v << DSM_PAGE_SHIFT),
+			   (size_t)n << DSM_PAGE_SHIFT, e);
+}
+
 static int uffd_wake(struct mem *m, struct gpage page, struct err *e)
 {
 	struct uffdio_range range = page_range(m, page);
@@ -429,6 +445,8 @@ const struct mem_ops mem_uffd = {
 	.read_run = uffd_read_run,
 	.drop = uffd_drop,
 	.take = uffd_take,
+	.whole = uffd_whole,
+	.split = uffd_split,
 	.wake = uffd_wake,
 	.close = uffd_close,
 };

@@ -83,6 +83,7 @@ static int open_core(struct shard *s, const struct shard_seat *seat, struct err 
 		.pages = s->config.pages,
 		.hold_us = s->config.hold_us ? s->config.hold_us : HOLD_US,
 		.acquire_us = ACQUIRE_US,
+		.whole = !s->config.never_whole,
 		.locals = s->config.locals,
 	};
 	void *memory;

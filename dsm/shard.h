@@ -132,7 +132,7 @@ struct shard {
 	struct err why; /* of a LOST event, for the user */
 	bool answered;	/* the faulting page was woken in the step of the fault */
 
-	uint64_t *here;	  /* a bit a page: present */
+	uint64_t *here;	  /* a bit a page: present; not those of whole chunks */
 	uint64_t *gone;	  /* a bit a page: was here, and left */
 	uint64_t *own;	  /* a bit a page: this member is owner */
 	uint64_t *unused; /* a bit a page: was asked for ahead, and no thread got there */

@@ -195,6 +195,43 @@ static int do_unprotect(struct shard *s, const struct dsm_effect *fx, struct err
 	return do_present(s, fx, s->mem_ops->unprotect, true, e);
 }
 
+/* Pages of the chunk that begins there. */
+static uint32_t chunk_pages(const struct shard *s, struct gpage first)
+{
+	uint64_t left = s->config.pages - first.v;
+
+	return left < DSM_CHUNK_PAGES ? (uint32_t)left : DSM_CHUNK_PAGES;
+}
+
+/* Bits of a whole chunk stay clear: the core knows it (dsm_core_whole). */
+static int do_whole(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	uint32_t n = chunk_pages(s, fx->page);
+	int rc = ERR_OK;
+
+	for (uint32_t i = 0; i < n && !rc; i++)
+		rc = shard_must_be(s, (struct gpage){fx->page.v + i}, false, e);
+	if (!rc)
+		rc = s->mem_ops->whole(s->mem, fx->page, n, e);
+	if (rc)
+		return rc;
+	s->resident += n;
+	s->owned += n;
+	return ERR_OK;
+}
+
+static int do_split(struct shard *s, const struct dsm_effect *fx, struct err *e)
+{
+	uint32_t n = chunk_pages(s, fx->page);
+	int rc = s->mem_ops->split(s->mem, fx->page, n, e);
+
+	for (uint32_t i = 0; i < n && !rc; i++) {
+		flip(s->here, (struct gpage){fx->page.v + i});
+		flip(s->own, (struct gpage){fx->page.v + i});
+	}
+	return rc;
+}
+
 static int do_wake(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
 	const struct dsm_event *ev = &s->event;
@@ -238,6 +275,10 @@ static int do_effect(struct shard *s, const struct dsm_effect *fx, struct err *e
 		return do_present(s, fx, s->mem_ops->protect, true, e);
 	case DSM_FX_UNMAP:
 		return do_present(s, fx, s->mem_ops->drop, false, e);
+	case DSM_FX_WHOLE:
+		return do_whole(s, fx, e);
+	case DSM_FX_SPLIT:
+		return do_split(s, fx, e);
 	case DSM_FX_WAKE:
 		return do_wake(s, fx, e);
 	case DSM_FX_TIMER:

@@ -50,6 +50,16 @@ static void count(const struct shard *s, struct gpage page, struct dsm_bucket *b
 	}
 }
 
+/* Of 64 pages from `page` on, those that are here. */
+static uint64_t pages_here(const struct shard *s, uint64_t page)
+{
+	uint64_t left = s->config.pages - page;
+
+	if (!dsm_core_whole(s->core, (struct gpage){page}))
+		return s->here[page / 64];
+	return left < 64 ? (1ULL << left) - 1 : UINT64_MAX;
+}
+
 bool shard_map_slice(struct shard *s, struct shard_map *map)
 {
 	const uint64_t pages = s->config.pages;
@@ -60,7 +70,7 @@ bool shard_map_slice(struct shard *s, struct shard_map *map)
 
 		if (map->next >= pages)
 			return true;
-		for (here = s->here[map->next / 64]; here; here &= here - 1, counted++) {
+		for (here = pages_here(s, map->next); here; here &= here - 1, counted++) {
 			uint64_t page = map->next + (unsigned)__builtin_ctzll(here);
 
 			count(s, (struct gpage){page}, &map->out[page / map->run]);

@@ -40,7 +40,10 @@
 	X(newcomer_taken_late, "a newcomer is taken in when it is heard of, not when it is said")  \
 	X(newcomer_without_heirs, "a newcomer does not know who stands for those that left")       \
 	X(home_moves_unheard, "a home moves to a newcomer that not all know yet")                  \
-	X(loss_before_here, "a newcomer that was not heard of yet may be lost for nothing")
+	X(loss_before_here, "a newcomer that was not heard of yet may be lost for nothing")        \
+	X(split_after_grant, "home splits a whole chunk when it has answered, not before")         \
+	X(whole_taken_for_fresh, "home takes a page of a whole chunk for one nobody has")          \
+	X(whole_moves_as_nothing, "a home that moves says nothing of a chunk that was whole")
 
 #ifdef DSM_BUGS
 

@@ -119,7 +119,12 @@ bool dsm_is_local(const struct dsm_core *core, uint64_t page, uint64_t pages)
 
 enum dsm_state dsm_core_state(const struct dsm_core *core, struct gpage page)
 {
-	return page.v < core->config.pages ? core->holders[page.v].state : DSM_I;
+	return page.v < core->config.pages ? dsm_holder_seen(core, (uint32_t)page.v).state : DSM_I;
+}
+
+bool dsm_core_whole(const struct dsm_core *core, struct gpage page)
+{
+	return page.v < core->config.pages && core->chunks[page.v / DSM_CHUNK_PAGES].whole;
 }
 
 struct member_id dsm_core_home(const struct dsm_core *core, struct gpage page)
@@ -161,20 +166,20 @@ uint32_t dsm_core_pending(const struct dsm_core *core)
 
 bool dsm_core_dir(const struct dsm_core *core, struct gpage page, struct dsm_dir *out)
 {
-	const struct dsm_home *e;
+	struct dsm_home e;
 	uint8_t chunk_state;
 
 	if (page.v >= core->config.pages || !dsm_home_is_here(core, (uint32_t)page.v))
 		return false;
 	chunk_state = dsm_chunk(core, (uint32_t)page.v)->state;
-	e = dsm_home_entry(core, (uint32_t)page.v);
+	e = dsm_home_seen(core, (uint32_t)page.v);
 	*out = (struct dsm_dir){
-		.busy = e->requester != 0,
+		.busy = e.requester != 0,
 		.stopped = dsm_move_stops(core, (uint32_t)page.v) || chunk_state == CHUNK_OPENING,
-		.owner = e->owner ? (struct member_id){(uint8_t)(e->owner - 1)} : MEMBER_NONE,
-		.sharers = e->sharers,
-		.version = e->version,
-		.queued = e->queued,
+		.owner = e.owner ? (struct member_id){(uint8_t)(e.owner - 1)} : MEMBER_NONE,
+		.sharers = e.sharers & core->present,
+		.version = e.version,
+		.queued = e.queued,
 	};
 	return true;
 }

@@ -69,6 +69,9 @@ struct dsm_core_config {
 			     not at all */
 	/* An acquire that has its pages keeps them at least this long, unless released. */
 	uint32_t acquire_us;
+	/* Chunks are taken whole (R52): the adapter carries out WHOLE and SPLIT. Each member may
+	 * have it as it likes. */
+	bool whole;
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX]; /* outside coherence: events for them are refused
 						   (counted) */
@@ -172,6 +175,10 @@ enum dsm_fx_type {
 	DSM_FX_PROTECT,	  /* page is present and writable: when this returns, no thread and no vCPU
 			     writes any more */
 	DSM_FX_UNMAP,	  /* page is present: drop it; later touches fault */
+	DSM_FX_WHOLE,	  /* page is the first of a chunk of which no page is present: it becomes
+			     ordinary memory, zeros, to be written without a fault */
+	DSM_FX_SPLIT,	  /* ... of a chunk that is WHOLE: from now on each of its pages is present
+			     and writable, as if mapped one by one. No write is lost meanwhile */
 	DSM_FX_WAKE,	  /* wake threads stalled on page: they retry */
 	DSM_FX_TIMER,	  /* ask for DSM_EV_TIMER at or after deadline; replaces an earlier one;
 			     UINT64_MAX: none */
@@ -212,6 +219,8 @@ struct dsm_effects {
 	X(upgrade_local, "write faults on present pages served without a message")                 \
 	X(upgrade_remote, "write faults on present pages served by other members")                 \
 	X(spurious, "faults on pages that were there already")                                     \
+	X(whole, "chunks nobody else asked for that were taken whole, at a fault each")            \
+	X(split, "whole chunks that were split, for another member mostly")                        \
 	X(fetch_served, "pages given or copied to other members")                                  \
 	X(invalidated, "copies dropped for a writer")                                              \
 	X(deferred, "requests held back by a hold or an acquire")                                  \
@@ -264,6 +273,8 @@ dsm_set dsm_core_present(const struct dsm_core *core);
 /* Who stands for a member that left; MEMBER_NONE: it did not leave. It may have left itself. */
 struct member_id dsm_core_heir(const struct dsm_core *core, struct member_id member);
 bool dsm_core_ended(const struct dsm_core *core);
+/* Is the page in a chunk that is whole here? Then it is in state M, and always was since WHOLE. */
+bool dsm_core_whole(const struct dsm_core *core, struct gpage page);
 void dsm_core_stats(const struct dsm_core *core, struct dsm_core_stats *out);
 /* Transactions of this member that are not finished, with those waiting for a free one. */
 uint32_t dsm_core_pending(const struct dsm_core *core);

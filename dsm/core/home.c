@@ -121,6 +121,8 @@ static void start(struct dsm_core *core, struct dsm_home *e, const struct reques
 	bool has_copy = is_owner || (e->sharers & dsm_bit(r->from));
 	bool done = false;
 
+	if (!DSM_BUG(split_after_grant))
+		dsm_whole_split(core, r->page); /* R53 */
 	e->requester = r->from + 1;
 	e->txn = r->txn;
 	dsm_chunk(core, r->page)->busy++;

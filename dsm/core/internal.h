@@ -12,6 +12,7 @@
  *	thread.c      stalled threads: the set of pages one needs
  *	txn.c         transactions under way, and the pages that wait for a free one
  *	home.c        directory: one transaction a page, the others wait
+ *	whole.c       chunks nobody else asked for: whole, with no state of their pages
  *	recv_get.c    at home: GET_S, GET_X, UPGRADE, UNBLOCK
  *	recv_fetch.c  at the holder: FETCH_S, FETCH_X, INVALIDATE
  *	recv_grant.c  at the requester: GRANT, ACK
@@ -62,31 +63,37 @@ _Static_assert(sizeof(struct dsm_holder) <= 16, "one holder entry a page");
 
 /* A page as its home sees it. All zero: never granted, idle. */
 struct dsm_home {
-	dsm_set sharers;     /* without the owner; may hold members that dropped their copy */
-	uint32_t version;    /* counts grants of the right to write */
-	uint32_t txn;	     /* busy: the requester's transaction */
-	uint8_t owner;	     /* member + 1; 0: nobody, the page is all zero */
-	uint8_t requester;   /* busy: on whose behalf, member + 1; 0: idle */
-	bool used;	     /* the page was granted once: the entry goes along when home moves */
+	dsm_set sharers;   /* without the owner; may hold members that dropped their copy */
+	uint32_t version;  /* counts grants of the right to write */
+	uint32_t txn;	   /* busy: the requester's transaction */
+	uint8_t owner;	   /* member + 1; 0: nobody, the page is all zero */
+	uint8_t requester; /* busy: on whose behalf, member + 1; 0: idle */
+	bool used;	   /* the page was granted once: the entry goes along when home moves */
+	bool written;	   /* of a chunk that was taken whole: this entry and the holder's say it */
 	uint16_t head, tail; /* requests that wait, index + 1 into the pool; 0: none */
 	uint16_t queued;
 };
 _Static_assert(sizeof(struct dsm_home) <= 32, "one home entry a page");
 
-/* The home of a chunk as this member knows it (map.c), and what happens to it here (move.c). All
- * zero: where it was at first, and settled. */
+/* The home of a chunk as this member knows it (map.c), and what happens to it here (move.c,
+ * whole.c). All zero: where it was at first, and settled. */
 struct dsm_chunk {
-	uint32_t version; /* how often the home moved; does not wrap */
-	uint32_t next;	  /* in the line of those to be moved, or opened: chunk + 1; 0: last */
-	uint16_t busy;	  /* home is here: transactions under way */
-	uint16_t entries; /* that are used, here */
-	uint16_t waiting; /* requests, here */
-	uint8_t home;	  /* member + 1; 0: where it was at first */
-	uint8_t state;	  /* enum dsm_chunk_state */
-	uint8_t to;	  /* MOVING, FROZEN: member that is to be its home */
-	uint8_t giver;	  /* COMING: member + 1 that sends the entries; 0: none came yet */
+	uint32_t version;      /* how often the home moved; does not wrap */
+	uint32_t next;	       /* in the line of those to be moved, or opened: chunk + 1; 0: last */
+	uint32_t busy : 10;    /* home is here: transactions under way */
+	uint32_t entries : 10; /* that are used, here */
+	uint32_t state : 3;    /* enum dsm_chunk_state */
+	uint32_t home : 7;     /* member + 1; 0: where it was at first */
+	uint32_t taken : 1;    /* whole once: an entry not written says that home has the page, M */
+	uint32_t whole : 1;    /* ... and is so still: no other member asked for a page of it */
+	uint32_t waiting : 14; /* requests, here */
+	uint32_t to : 7;       /* MOVING, FROZEN: member that is to be its home */
+	uint32_t giver : 7;    /* COMING: member + 1 that sends the entries; 0: none came yet */
+	uint32_t reserved : 4;
 };
-_Static_assert(sizeof(struct dsm_chunk) <= 20, "one map entry a chunk");
+_Static_assert(sizeof(struct dsm_chunk) <= 16, "all there is of a whole chunk");
+_Static_assert(DSM_CHUNK_PAGES < 1 << 10 && DSM_MEMBERS_MAX * DSM_TXN_MAX < 1 << 14,
+	       "the counters of a chunk");
 
 struct dsm_line {
 	uint32_t head, tail; /* chunk + 1; 0: empty */
@@ -291,14 +298,6 @@ static inline void dsm_touch(const struct dsm_core *core, const void *entry, siz
 		dsm_journal_touch(core, entry, bytes);
 }
 
-static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page)
-{
-	struct dsm_holder *h = &core->holders[page];
-
-	dsm_touch(core, h, sizeof(*h));
-	return h;
-}
-
 static inline struct dsm_chunk *dsm_chunk(const struct dsm_core *core, uint32_t page)
 {
 	struct dsm_chunk *c = &core->chunks[page / DSM_CHUNK_PAGES];
@@ -307,10 +306,47 @@ static inline struct dsm_chunk *dsm_chunk(const struct dsm_core *core, uint32_t 
 	return c;
 }
 
+/* ---- whole.c ---- */
+
+/* R54: writes the entries of a page of a chunk that was taken whole. */
+void dsm_whole_write(const struct dsm_core *core, uint32_t page);
+/* R52: a page is wanted here. True: its chunk is taken whole, the page is here by now. */
+bool dsm_whole_take(struct dsm_core *core, uint32_t page);
+/* R53: something is to happen to a page of the chunk alone. */
+void dsm_whole_split(struct dsm_core *core, uint32_t page);
+/* The entries of the chunk are all handed over. */
+void dsm_whole_forget(struct dsm_core *core, uint32_t page);
+/* The holder's entry as it would be read, written or not. */
+struct dsm_holder dsm_holder_seen(const struct dsm_core *core, uint32_t page);
+struct dsm_home dsm_home_seen(const struct dsm_core *core, uint32_t page);
+
+static inline bool dsm_is_whole(const struct dsm_core *core, uint32_t page)
+{
+	return dsm_chunk(core, page)->whole;
+}
+
+/* Do the entries of a page not say yet what they mean (R54)? */
+static inline bool dsm_is_unwritten(const struct dsm_core *core, uint32_t page)
+{
+	return core->config.whole && dsm_chunk(core, page)->taken && !core->homes[page].written;
+}
+
+static inline struct dsm_holder *dsm_holder(struct dsm_core *core, uint32_t page)
+{
+	struct dsm_holder *h = &core->holders[page];
+
+	if (dsm_is_unwritten(core, page))
+		dsm_whole_write(core, page);
+	dsm_touch(core, h, sizeof(*h));
+	return h;
+}
+
 static inline struct dsm_home *dsm_home_entry(const struct dsm_core *core, uint32_t page)
 {
 	struct dsm_home *e = &core->homes[page];
 
+	if (dsm_is_unwritten(core, page))
+		dsm_whole_write(core, page);
 	dsm_touch(core, e, sizeof(*e));
 	if (e->sharers & ~core->present)
 		e->sharers &=

@@ -28,6 +28,17 @@ void dsm_demand(struct dsm_core *core, uint32_t page, bool write)
 		dsm_want(core, page, write);
 }
 
+/* R52: of such a page nothing is kept, and none can leave alone. */
+static bool fault_whole(struct dsm_core *core, uint32_t page)
+{
+	if (dsm_is_whole(core, page))
+		core->stats.spurious++;
+	else if (!dsm_whole_take(core, page))
+		return false;
+	dsm_fx(core, DSM_FX_WAKE, page);
+	return true;
+}
+
 /* R18: the fault is a hint; our state decides. */
 void dsm_fault_event(struct dsm_core *core, const struct dsm_event *ev)
 {
@@ -40,6 +51,8 @@ void dsm_fault_event(struct dsm_core *core, const struct dsm_event *ev)
 		core->stats.refused++;
 		return;
 	}
+	if (fault_whole(core, page))
+		return;
 	core->stats.spurious += dsm_may(dsm_holder(core, page), write);
 	if (is_here(core, page, write))
 		return;
@@ -81,6 +94,7 @@ static void forget_own(struct dsm_core *core, uint32_t page)
 
 	if (!dsm_home_is_here(core, page) || e->requester)
 		return;
+	dsm_whole_split(core, page); /* R53 */
 	take_out(core, page, DSM_SLOT_NONE);
 	e->owner = 0;
 	core->stats.discarded++;
@@ -125,6 +139,8 @@ void dsm_evict_event(struct dsm_core *core, const struct dsm_event *ev)
 
 	if (refuse(core, ev->evict.page.v) || dsm_is_leaving(core))
 		return;
+	if (dsm_is_whole(core, page) && !ev->evict.discard)
+		return; /* home's own pages have nowhere to go */
 	h = dsm_holder(core, page);
 	if (h->state == DSM_I || h->txn || h->backlog || h->deferred)
 		return;

@@ -172,6 +172,7 @@ static void hand_over(struct dsm_core *core)
 	hand(core, (struct dsm_msg){.type = PAGE_HANDED,
 				    .requester = core->config.self,
 				    .page = {(uint64_t)o->chunk * DSM_CHUNK_PAGES}});
+	dsm_whole_forget(core, o->chunk * DSM_CHUNK_PAGES);
 	*o = (struct dsm_handover){0};
 	core->stats.moved_out++;
 }
@@ -181,6 +182,7 @@ static void begin_handover(struct dsm_core *core, uint32_t chunk)
 {
 	struct dsm_chunk *c = chunk_at(core, chunk);
 
+	dsm_whole_split(core, chunk * DSM_CHUNK_PAGES); /* R53 */
 	line_pop(core, &core->moving);
 	c->state = CHUNK_SETTLED;
 	c->home = c->to + 1;

@@ -28,6 +28,8 @@ static void send_grant(struct dsm_core *core, const struct dsm_msg *m, uint8_t f
 				  .member = m->member},
 		 slot);
 	core->stats.fetch_served++;
+	if (DSM_BUG(split_after_grant))
+		dsm_whole_split(core, (uint32_t)m->page.v);
 	if (!last)
 		return;
 	core->unfenced |= dsm_bit(m->requester.v);

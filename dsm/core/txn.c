@@ -158,6 +158,10 @@ static uint32_t backlog_pop(struct dsm_core *core, bool *write)
 
 void dsm_want(struct dsm_core *core, uint32_t page, bool write)
 {
+	if (dsm_whole_take(core, page)) { /* R52 */
+		dsm_fx(core, DSM_FX_WAKE, page);
+		return;
+	}
 	if (dsm_txn_of(core, page))
 		return; /* R18: what comes wakes all; who needs more asks again */
 	if (core->txn_free_count && !core->backlog_count && dsm_has_budget(core))

@@ -83,6 +83,7 @@ static const struct call calls[] = {
 	IOCTL(UFFDIO_ZEROPAGE,     "a page nobody ever wrote arrives"),
 	IOCTL(UFFDIO_WRITEPROTECT, "a page becomes read-only, or writable"),
 	IOCTL(UFFDIO_MOVE,         "a page leaves as it is"),
+	IOCTL(UFFDIO_REGISTER,     "a chunk that only this fragment used is shared from now on"),
 	IOCTL(UFFDIO_WAKE,         "a thread that waited for a page goes on"),
 	CALL(madvise,              "a page leaves; the C library gives memory back"),
 
@@ -127,7 +128,7 @@ static const struct call calls[] = {
 	CALL(sched_getaffinity,    "malloc counts CPUs before it makes a further arena"),
 	CALL_IF(sched_setattr, IS(0, 0), "the shard's thread goes first"),
 	CALL_IF2(setpriority, IS(0, PRIO_PROCESS), IS(1, 0), "all others do not"),
-	CALL_IF(mmap, BITS(2, PROT_EXEC, 0), "malloc, stacks; never code"),
+	CALL_IF(mmap, BITS(2, PROT_EXEC, 0), "malloc, stacks, a chunk nobody else uses; never code"),
 	CALL_IF(mprotect, BITS(2, PROT_EXEC, 0), "malloc, stacks; never code"),
 	CALL(munmap,               "malloc, stacks, the space"),
 	CALL(mremap,               "realloc"),
