@@ -152,6 +152,7 @@ static void fx_memory(struct rack *r, uint8_t m, const struct dsm_effect *fx)
 	struct rack_page *p = &r->page[m][fx->page.v];
 
 	CU_ASSERT_TRUE(p->present);
+	CU_ASSERT_FALSE(p->whole);
 	switch (fx->type) {
 	case DSM_FX_READ_OUT:
 		CU_ASSERT_FALSE(p->writable);
@@ -171,6 +172,24 @@ static void fx_memory(struct rack *r, uint8_t m, const struct dsm_effect *fx)
 	}
 }
 
+/* Whole pages are told apart: nothing but SPLIT is for them. */
+static void fx_chunk(struct rack *r, uint8_t m, const struct dsm_effect *fx)
+{
+	bool whole = fx->type == DSM_FX_WHOLE;
+
+	CU_ASSERT_EQUAL(fx->page.v % DSM_CHUNK_PAGES, 0);
+	for (uint64_t i = 0; i < DSM_CHUNK_PAGES && fx->page.v + i < r->pages; i++) {
+		struct rack_page *p = &r->page[m][fx->page.v + i];
+
+		CU_ASSERT_EQUAL(p->present, !whole);
+		CU_ASSERT_EQUAL(p->whole, !whole);
+		if (whole)
+			p->value = 0;
+		p->present = p->writable = true;
+		p->whole = whole;
+	}
+}
+
 static void carry_out(struct rack *r, uint8_t m, const struct dsm_effect *fx, uint64_t data)
 {
 	switch (fx->type) {
@@ -182,6 +201,10 @@ static void carry_out(struct rack *r, uint8_t m, const struct dsm_effect *fx, ui
 		break;
 	case DSM_FX_MAP:
 		fx_map(r, m, fx, data);
+		break;
+	case DSM_FX_WHOLE:
+	case DSM_FX_SPLIT:
+		fx_chunk(r, m, fx);
 		break;
 	case DSM_FX_WAKE:
 		r->wakes[m]++;

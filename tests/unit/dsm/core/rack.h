@@ -21,6 +21,7 @@ struct rack_letter {
 struct rack_page {
 	uint64_t value;
 	bool present, writable;
+	bool whole; /* in a whole chunk */
 };
 
 struct rack {
