@@ -127,6 +127,8 @@ static void give_back(struct rack_member *m)
 {
 	enum { PAGES = 3 * DSM_CHUNK_PAGES, STRIDE = 64 };
 	uint64_t end = clock_ms() + RACK_TIMEOUT_MS;
+	/* of its own chunk: all, if it took it whole */
+	uint64_t own = m->self == 1 ? DSM_CHUNK_PAGES : PAGES / STRIDE / 3;
 
 	for (uint64_t p = 0; p < PAGES && m->self == 1; p += STRIDE)
 		atomic_store(word(m, p), p + 1);
@@ -137,9 +139,9 @@ static void give_back(struct rack_member *m)
 	for (uint64_t p = 0; p < PAGES && m->self != 0; p++)
 		dsm_evict(m->dsm, (struct gpage){p}); /* a hint, also for pages that are not here */
 	/* what is homed elsewhere goes */
-	while (m->self != 0 && resident(m) > PAGES / STRIDE / 3 && clock_ms() < end)
+	while (m->self != 0 && resident(m) > own && clock_ms() < end)
 		usleep(1000);
-	EXPECT(m->rack, m->self == 0 || resident(m) <= PAGES / STRIDE / 3);
+	EXPECT(m->rack, m->self == 0 || resident(m) <= own);
 	EXPECT(m->rack, rack_barrier(m));
 	for (uint64_t p = 0; p < PAGES; p += STRIDE)
 		EXPECT(m->rack, atomic_load(word(m, p)) == p + 1);

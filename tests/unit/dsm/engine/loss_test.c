@@ -19,7 +19,7 @@ enum {
 	VICTIM = 2,
 	HOT_PAGES = 12,
 	VICTIMS_PAGE = 100,	    /* the first of those only the victim has */
-	UNTOUCHED_PAGE = 200,	    /* to 200 + homes: nobody touched them */
+	UNTOUCHED_PAGE = 3 * DSM_CHUNK_PAGES, /* one of each home: nobody touched their chunks */
 	START = 1000,		    /* counters begin here: a zero is a lie */
 	HEARD_WITHIN_MS = 5 * 4000, /* five times the longest silence allowed */
 	WATCH_MS = 600,
@@ -163,7 +163,7 @@ static struct rack *bring_to_work(const struct rack_config *config)
 	return rack;
 }
 
-static const struct rack_config space = {.pages = 3 * DSM_CHUNK_PAGES, .silence_ms = 20000};
+static const struct rack_config space = {.pages = 6 * DSM_CHUNK_PAGES, .silence_ms = 20000};
 
 static void a_killed_member_ends_the_space(void)
 {

@@ -100,6 +100,7 @@ static void describe_space(struct rack_member *m, struct dsm_config *out)
 		.key = "a key of some thirty-two bytes",
 		.listen = "127.0.0.1:0",
 		.hold_us = c->hold_us,
+		.never_whole = c->never_whole,
 		.silence_ms = c->silence_ms,
 		.context = m,
 		.lost = on_lost,

@@ -53,6 +53,7 @@ struct rack_config {
 	uint8_t numbers; /* of the space, newcomers' too; 0: as many as members start it */
 	uint32_t silence_ms;
 	uint32_t hold_us;
+	bool never_whole;
 	uint8_t locals;
 	struct dsm_range local[DSM_LOCALS_MAX];
 	const struct mem_ops *mem; /* NULL: mem_uffd */

@@ -384,7 +384,7 @@ static void answer_both(struct rack_member *m)
 
 static void what_comes_after_a_run_does_not_overtake_it(void)
 {
-	static struct rack_config config = {.pages = PAGES};
+	static struct rack_config config = {.pages = PAGES, .never_whole = true}; /* versions */
 	struct rack *rack;
 
 	config.impostor = ask_for_a_run_and_more;
