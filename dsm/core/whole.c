@@ -8,6 +8,8 @@
  */
 #include "dsm/core/internal.h"
 
+enum { FIRST_VERSION = 1 }; /* as if granted once (R5) */
+
 /* At its first home, where nothing of it was ever granted: so nothing of it is under way either,
  * our own requests included, which are served within a step. */
 static bool may_take(const struct dsm_core *core, uint32_t page)
@@ -61,6 +63,7 @@ void dsm_whole_write(const struct dsm_core *core, uint32_t page)
 	dsm_touch(core, h, sizeof(*h));
 	dsm_touch(core, e, sizeof(*e));
 	h->state = DSM_M;
+	h->version = e->version = FIRST_VERSION;
 	e->owner = DSM_BUG(whole_taken_for_fresh) ? 0 : core->config.self.v + 1;
 	e->used = true;
 	e->written = true;
@@ -71,7 +74,7 @@ struct dsm_holder dsm_holder_seen(const struct dsm_core *core, uint32_t page)
 	struct dsm_holder h = core->holders[page];
 
 	if (dsm_is_unwritten(core, page))
-		h.state = DSM_M;
+		h = (struct dsm_holder){.state = DSM_M, .version = FIRST_VERSION};
 	return h;
 }
 
@@ -81,6 +84,7 @@ struct dsm_home dsm_home_seen(const struct dsm_core *core, uint32_t page)
 
 	if (dsm_is_unwritten(core, page)) {
 		e.owner = core->config.self.v + 1;
+		e.version = FIRST_VERSION;
 		e.used = true;
 	}
 	return e;

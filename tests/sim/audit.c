@@ -10,7 +10,7 @@ enum { WINDOWS_MAX = 12, ROUNDS_MAX = 64, US = 1000 };
 
 static bool is_here(const struct dsm_core *core, const struct dsm_collection *c, unsigned i)
 {
-	const enum dsm_state state = core->holders[c->page[i]].state;
+	const enum dsm_state state = dsm_holder_seen(core, (uint32_t)(c->page[i])).state;
 	return c->write >> i & 1 ? state == DSM_M : state != DSM_I;
 }
 
@@ -20,7 +20,7 @@ static bool is_here(const struct dsm_core *core, const struct dsm_collection *c,
 static uint64_t held_until(const struct world *w, const struct dsm_core *core, uint32_t page)
 {
 	const unsigned threads = DSM_ACQUIRES_MAX + core->threads;
-	const uint32_t age = (uint32_t)(core->now / US) - core->holders[page].granted_us;
+	const uint32_t age = (uint32_t)(core->now / US) - dsm_holder_seen(core, (uint32_t)(page)).granted_us;
 	uint64_t until = core->now;
 	if (age < core->config.hold_us)
 		until += (uint64_t)(core->config.hold_us - age) * US;
@@ -42,7 +42,7 @@ static void audit_deferred(struct world *w, unsigned m)
 		const struct dsm_deferred *d = &core->deferred[core->heap[i]];
 		const struct dsm_deferred *above = &core->deferred[core->heap[i ? (i - 1) / 2 : 0]];
 		const uint32_t page = (uint32_t)d->msg.page.v;
-		if (d->place != i || core->holders[page].deferred != core->heap[i] + 1)
+		if (d->place != i || dsm_holder_seen(core, (uint32_t)(page)).deferred != core->heap[i] + 1)
 			world_fail(w, "I16", -1, "m%u loses a request it put off", m);
 		else if (above->deadline > d->deadline)
 			world_fail(w, "I16", -1, "m%u serves what it put off in the wrong order",
@@ -71,7 +71,7 @@ static void audit_joined(struct world *w, unsigned m, const struct dsm_collectio
 {
 	const struct dsm_core *core = w->members[m].core;
 	for (unsigned i = 0; i < c->prefix && c->until > core->now; i++) {
-		const uint16_t d = core->holders[c->page[i]].deferred;
+		const uint16_t d = dsm_holder_seen(core, (uint32_t)(c->page[i])).deferred;
 		if (d && core->deferred[d - 1].deadline < c->until)
 			world_fail(w, "I16", -1, "m%u holds a page that has to leave first", m);
 	}
@@ -83,9 +83,11 @@ static void audit_wanting(struct world *w, unsigned m, const struct dsm_collecti
 	const struct dsm_core *core = w->members[m].core;
 	unsigned here = 0;
 	while (here < c->pages && is_here(core, c, here) &&
-	       (here < c->prefix || !core->holders[c->page[here]].deferred))
+	       (here < c->prefix || !dsm_holder_seen(core, (uint32_t)(c->page[here])).deferred))
 		here++;
-	const struct dsm_holder *next = &core->holders[c->page[here < c->pages ? here : 0]];
+	const struct dsm_holder seen =
+		dsm_holder_seen(core, c->page[here < c->pages ? here : 0]),
+				*next = &seen;
 	if (here == c->pages || here != c->prefix)
 		world_fail(w, "I16", -1, "m%u holds %u pages of a set of %u, %u are here", m,
 			   c->prefix, c->pages, here);
@@ -269,6 +271,20 @@ bool audit_refuses(const struct world *w, unsigned m, const struct dsm_event *ev
 	return core->unheard || !(core->present & ~member_bit(m));
 }
 
+bool audit_takes(const struct world *w, unsigned m, uint64_t page)
+{
+	const struct dsm_core *core = w->members[m].core;
+	const uint64_t chunk = page / DSM_CHUNK_PAGES;
+	if (!w->tuning.whole || chunk % w->founders != m || core->chunks[chunk].version ||
+	    core->chunks[chunk].state != CHUNK_SETTLED || core->leave.state != LEAVE_NOT)
+		return false;
+	for (uint64_t p = chunk * DSM_CHUNK_PAGES;
+	     p < (chunk + 1) * DSM_CHUNK_PAGES && p < w->space_pages; p++)
+		if (dsm_home_seen(core, (uint32_t)p).used)
+			return false;
+	return true;
+}
+
 bool audit_moves(const struct world *w, unsigned m, const struct dsm_event *event)
 {
 	const struct dsm_core *core = w->members[m].core;
@@ -308,7 +324,7 @@ bool audit_evicts(const struct world *w, unsigned m, const struct dsm_event *eve
 {
 	const struct dsm_core *core = w->members[m].core;
 	const uint32_t page = (uint32_t)event->evict.page.v;
-	const struct dsm_holder *h = &core->holders[page];
+	const struct dsm_holder seen = dsm_holder_seen(core, page), *h = &seen;
 	if (core->ended || core->leave.state != LEAVE_NOT || h->txn || h->backlog || h->deferred ||
 	    is_collected(core, w->now, page))
 		return false;
@@ -319,7 +335,7 @@ bool audit_evicts(const struct world *w, unsigned m, const struct dsm_event *eve
 	if (dsm_map_home(core, page).v != m) /* what is sent is kept until it has arrived */
 		return core->txn_free_count;
 	return dsm_home_is_here(core, page) && event->evict.discard && h->state != DSM_O &&
-	       !core->homes[page].requester;
+	       !dsm_home_seen(core, (uint32_t)(page)).requester;
 }
 
 uint64_t audit_given_back(const struct world *w, unsigned m)
@@ -394,7 +410,7 @@ static void audit_chunk(struct world *w, unsigned m, uint16_t page)
 	const uint64_t end = (chunk + 1) * DSM_CHUNK_PAGES;
 	uint64_t used = 0;
 	for (uint64_t p = chunk * DSM_CHUNK_PAGES; p < end && p < core->config.pages; p++)
-		used += core->homes[p].used;
+		used += dsm_home_seen(core, (uint32_t)(p)).used;
 	if (c->entries != used || (used && !world_is_home(w, m, page)))
 		world_fail(w, "I16", page, "m%u counts %u entries, %" PRIu64 " are used", m,
 			   c->entries, used);
@@ -409,8 +425,8 @@ static void audit_chunk(struct world *w, unsigned m, uint16_t page)
 static void audit_page(struct world *w, unsigned m, uint16_t page)
 {
 	const struct dsm_core *core = w->members[m].core;
-	const struct dsm_holder *h = &core->holders[w->space_page[page]];
-	const struct dsm_home *e = &core->homes[w->space_page[page]];
+	const struct dsm_holder seen = dsm_holder_seen(core, (uint32_t)w->space_page[page]), *h = &seen;
+	const struct dsm_home entry = dsm_home_seen(core, (uint32_t)w->space_page[page]), *e = &entry;
 	left_behind(w, m, "a mark of a page", h->txn | h->backlog | h->want_write | h->deferred);
 	left_behind(w, m, "a queue", e->head | e->tail | e->queued);
 }

@@ -22,6 +22,8 @@ void audit_passed(struct world *w, unsigned m);
 void audit_step(struct world *w, unsigned m);
 /* R46, R49: has m's core to refuse this LEAVE or JOIN? */
 bool audit_refuses(const struct world *w, unsigned m, const struct dsm_event *event);
+/* R52: has a fault to take the page's chunk whole? */
+bool audit_takes(const struct world *w, unsigned m, uint64_t page);
 /* R32: has it to heed this MOVE? And has it? */
 bool audit_moves(const struct world *w, unsigned m, const struct dsm_event *event);
 void audit_moved(struct world *w, unsigned m, const struct dsm_event *event);

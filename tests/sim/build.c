@@ -2,7 +2,9 @@
 /*
  * The pages used are spread over the space so that they have different homes: groups of `group`
  * pages astride the edge of two chunks. Behind them lies a
- * local range, and before them; the space ends soon after, within a chunk.
+ * local range, and before them; the space ends soon after, within a chunk. Where chunks are taken
+ * whole, both local ranges lie in a chunk of their own: others would not be. Where homes move
+ * then, the used pages are all there are: every page of a chunk that was whole goes along.
  */
 #include "tests/sim/build.h"
 
@@ -17,6 +19,8 @@ enum { LOCAL_PAGES = 4, TAIL_PAGES = 3 };
 static uint64_t space_page(const struct world *w, unsigned used)
 {
 	const unsigned group = w->tuning.group;
+	if (w->tuning.compact)
+		return used;
 	if (group == 1)
 		return (uint64_t)used * DSM_CHUNK_PAGES + 7;
 	return (uint64_t)(used / group) * 2 * DSM_CHUNK_PAGES + DSM_CHUNK_PAGES - group / 2 +
@@ -35,12 +39,13 @@ static struct dsm_core_config core_config(const struct world *w, unsigned m,
 		.pages = w->space_pages,
 		.hold_us = w->tuning.hold_us,
 		.acquire_us = w->tuning.acquire_us,
-		.locals = WORLD_LOCALS,
+		.locals = w->tuning.compact ? 0 : WORLD_LOCALS,
+		.whole = w->tuning.whole,
 	};
 	if (w->founders == w->options->members && w->tuning.epoch % 2)
 		config.founders = 0; /* all */
-	config.local[0] = w->local[0];
-	config.local[1] = w->local[1];
+	if (config.locals)
+		memcpy(config.local, w->local, sizeof(w->local));
 	if (!teller)
 		return config;
 	config.present = dsm_core_present(teller) | member_bit(m);
@@ -102,6 +107,25 @@ void build_newcomer(struct world *w, unsigned m, unsigned teller)
 {
 	build_core(w, m, w->members[teller].core);
 	w->absent &= ~member_bit(m);
+}
+
+/* Pages that are to be refused as those of a local range are: outside. */
+static void build_no_locals(struct world *w)
+{
+	w->space_pages = w->options->pages;
+	for (unsigned i = 0; i < WORLD_LOCALS; i++)
+		w->local[i] = (struct dsm_range){w->space_pages, LOCAL_PAGES};
+}
+
+static void build_locals(struct world *w)
+{
+	const uint64_t end = space_page(w, w->options->pages - 1) + 1;
+	const uint64_t next = (end + DSM_CHUNK_PAGES - 1) / DSM_CHUNK_PAGES * DSM_CHUNK_PAGES;
+	const bool whole = w->tuning.whole;
+	w->local[0] = (struct dsm_range){whole ? next : end, LOCAL_PAGES};
+	w->local[1] = (struct dsm_range){
+		whole ? next + 2 * LOCAL_PAGES : space_page(w, 0) - LOCAL_PAGES, LOCAL_PAGES};
+	w->space_pages = w->local[whole].first + LOCAL_PAGES + TAIL_PAGES;
 }
 
 static void build_page(struct world *w, unsigned page)
@@ -168,9 +192,10 @@ void build_world(struct world *w, const struct birth *b)
 	/* No number of an earlier life is ever written again. */
 	w->oracle.writes = (uint64_t)b->life << 32;
 	draw_character(w, b);
-	w->local[0] = (struct dsm_range){space_page(w, w->options->pages - 1) + 1, LOCAL_PAGES};
-	w->local[1] = (struct dsm_range){space_page(w, 0) - LOCAL_PAGES, LOCAL_PAGES};
-	w->space_pages = w->local[0].first + LOCAL_PAGES + TAIL_PAGES;
+	if (w->tuning.compact)
+		build_no_locals(w);
+	else
+		build_locals(w);
 	for (unsigned m = 0; m < b->members; m++)
 		build_member(w, m);
 	for (unsigned p = 0; p < w->options->pages; p++)

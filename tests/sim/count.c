@@ -219,6 +219,8 @@ void count_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_e
 		count_grant(w, m, page, fx);
 	else if (fx->type == DSM_FX_UNMAP)
 		count_unmap(w, m, page, fx);
+	w->members[m].counts.whole += fx->type == DSM_FX_WHOLE;
+	w->members[m].counts.split += fx->type == DSM_FX_SPLIT;
 }
 
 /* ---- at rest ---- */
@@ -249,6 +251,8 @@ void count_check(struct world *w, unsigned m)
 	least(w, m, "local upgrades", s.upgrade_local, c->upgrades[0]);
 	least(w, m, "remote upgrades", s.upgrade_remote, c->upgrades[1]);
 	same(w, m, "spurious faults", s.spurious, c->spurious);
+	same(w, m, "chunks taken whole", s.whole, c->whole);
+	same(w, m, "chunks that were split", s.split, c->split);
 	same(w, m, "fetches", s.fetch_served, c->fetch_served);
 	same(w, m, "invalidations", s.invalidated, c->invalidated);
 	least(w, m, "requests held back", s.deferred, c->deferred);

@@ -30,6 +30,7 @@ struct counts {
 	uint64_t redirected;
 	uint64_t moved_in;
 	uint64_t moved_out;
+	uint64_t whole, split; /* chunks */
 	uint64_t stale_version;
 	uint64_t deferred_before; /* the letter at hand, as the core counts */
 	bool drop_counts;	  /* the letter at hand is a DROP that home heeds */

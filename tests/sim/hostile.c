@@ -117,7 +117,7 @@ static void change(struct hostile *h)
 static void plausible(struct hostile *h, uint64_t page)
 {
 	const struct dsm_core *core = h->core;
-	const struct dsm_holder *holder = &core->holders[page];
+	const struct dsm_holder seen = dsm_holder_seen(core, (uint32_t)page), *holder = &seen;
 	const struct dsm_txn *txn = holder->txn ? &core->txn[holder->txn - 1] : NULL;
 	const struct member_id self = core->config.self;
 	const struct member_id home = dsm_map_home(core, (uint32_t)page);
@@ -139,7 +139,7 @@ static void plausible(struct hostile *h, uint64_t page)
 		h->m.flags = PAGE_FLAG_OWNER | PAGE_FLAG_ZERO;
 		break;
 	case PAGE_UNBLOCK:
-		h->m.txn = core->homes[page].txn;
+		h->m.txn = dsm_home_seen(core, (uint32_t)(page)).txn;
 		break;
 	case PAGE_GRANT:
 		h->m.flags = (uint8_t)rng_below(h->r, 32);

@@ -187,6 +187,25 @@ static void read_out(struct world *w, unsigned m, uint16_t page, uint16_t slot)
 	fill(w, m, page, slot, f->value);
 }
 
+void memory_chunk(struct world *w, unsigned m, uint16_t page, bool whole)
+{
+	struct frame *f = &w->members[m].memory.frames[page];
+	if (whole && f->present)
+		world_fail(w, "M14", page, "m%u takes a chunk whole of which a page is here", m);
+	if (!whole && !f->whole)
+		world_fail(w, "M15", page, "m%u splits a chunk that is not whole", m);
+	f->whole = whole;
+	if (!whole || w->failure.set)
+		return;
+	f->value = 0;
+	f->given_back = f->lent = f->watched = f->zeros = false;
+	f->gained = w->members[m].cause.now;
+	f->hold_from = 0; /* R52 */
+	set_right(w, m, page, true, true);
+	if (oracle_read(&w->oracle, page))
+		world_fail(w, "I3", page, "m%u takes a chunk whole that was written", m);
+}
+
 void memory_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_effect *fx)
 {
 	struct frame *f = &w->members[m].memory.frames[page];
@@ -196,6 +215,9 @@ void memory_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_
 			   say_effect_name(fx->type));
 		return;
 	}
+	if (f->whole)
+		world_fail(w, "M14", page, "m%u: %s of a page in a whole chunk", m,
+			   say_effect_name(fx->type));
 	switch (fx->type) {
 	case DSM_FX_MAP:
 		map(w, m, page, fx);
@@ -234,6 +256,8 @@ void memory_die(struct world *w, unsigned m)
 	struct memory *memory = &w->members[m].memory;
 	for (unsigned i = 0; i < DSM_SLOTS; i++)
 		slot_forget(w, &memory->slots[i]);
-	for (unsigned p = 0; p < w->options->pages; p++)
+	for (unsigned p = 0; p < w->options->pages; p++) {
+		memory->frames[p].whole = false;
 		set_right(w, m, (uint16_t)p, false, false);
+	}
 }

@@ -25,7 +25,8 @@
 	X(MOVE, move, "homes of chunks move")                                                      \
 	X(DISCARD, discard, "some of what is evicted is thrown away: it reads as zeros then")      \
 	X(LEAVE, leave, "members leave in order, sometimes two at a time; the others go on")       \
-	X(JOIN, join, "some members are not there at first, and come one after the other")
+	X(JOIN, join, "some members are not there at first, and come one after the other")         \
+	X(WHOLE, whole, "in half of the seeds chunks that only their home uses are whole")
 
 enum sim_fault {
 #define X(name, word, text) SIM_##name,
@@ -58,6 +59,7 @@ struct options {
 	unsigned memory_mib;   /* exhaust: most memory for states */
 	unsigned sets;	       /* exhaust: pages an instruction needs at once; 0: one */
 	unsigned late;	       /* ... and patiences that its thread comes late, once woken */
+	bool whole;	       /* exhaust: chunks are taken whole */
 	bool same_home;	       /* exhaust: two pages have one home */
 	bool check_reductions; /* exhaust: put them to the test at each transition */
 	bool json;

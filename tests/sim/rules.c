@@ -270,9 +270,9 @@ static bool handed_good(const struct scene *s)
 	if (s->m->page.v % DSM_CHUNK_PAGES || !hands_over(s))
 		return false;
 	for (uint64_t p = s->m->page.v; p < end && p < s->core->config.pages; p++) {
-		const enum dsm_state state = s->core->holders[p].state;
+		const enum dsm_state state = dsm_holder_seen(s->core, (uint32_t)(p)).state;
 		if (state != DSM_I && state != DSM_S &&
-		    s->core->homes[p].owner != s->core->config.self.v + 1)
+		    dsm_home_seen(s->core, (uint32_t)(p)).owner != s->core->config.self.v + 1)
 			return false; /* we own it, and were not named */
 	}
 	return true;
@@ -369,14 +369,15 @@ bool rules_forbid(const struct dsm_core *core, struct member_id from, const stru
 {
 	if (!in_range(core, m))
 		return true;
-	const struct dsm_holder *holder = &core->holders[m->page.v];
+	const struct dsm_holder seen = dsm_holder_seen(core, (uint32_t)m->page.v), *holder = &seen;
+	const struct dsm_home entry = dsm_home_seen(core, (uint32_t)m->page.v);
 	const uint64_t chunk = m->page.v / DSM_CHUNK_PAGES;
 	struct scene s = {
 		.core = core,
 		.m = m,
 		.from = from,
 		.holder = holder,
-		.entry = &core->homes[m->page.v],
+		.entry = &entry,
 		.chunk = &core->chunks[chunk],
 		.txn = holder->txn ? &core->txn[holder->txn - 1] : NULL,
 		.home = {core->chunks[chunk].home ? (uint8_t)(core->chunks[chunk].home - 1)

@@ -13,6 +13,7 @@ const char *say_effect_name(int type)
 		[DSM_FX_UNPROTECT] = "UNPROTECT", [DSM_FX_PROTECT] = "PROTECT",
 		[DSM_FX_UNMAP] = "UNMAP",	  [DSM_FX_WAKE] = "WAKE",
 		[DSM_FX_TIMER] = "TIMER",	  [DSM_FX_ACQUIRED] = "ACQUIRED",
+		[DSM_FX_WHOLE] = "WHOLE",	  [DSM_FX_SPLIT] = "SPLIT",
 		[DSM_FX_LEFT] = "LEFT",		  [DSM_FX_LOST] = "LOST",
 	};
 	return type >= 0 && type <= DSM_FX_LOST ? names[type] : "?";
@@ -62,6 +63,11 @@ void say_effect(struct world *w, unsigned m, uint16_t page, const struct dsm_eff
 		break;
 	case DSM_FX_MAP:
 		say_map(w, m, page, fx);
+		break;
+	case DSM_FX_WHOLE:
+	case DSM_FX_SPLIT:
+		world_say(w, "%12" PRIu64 "          m%u %s chunk %" PRIu64, w->now, m, name,
+			  fx->page.v / DSM_CHUNK_PAGES);
 		break;
 	case DSM_FX_READ_OUT:
 	case DSM_FX_STASH:

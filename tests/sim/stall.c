@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dsm/core/internal.h"
+#include "tests/sim/audit.h"
 #include "tests/sim/world.h"
 
 enum { TROUBLE = 2, DOUBT_MAX = 4, STUCK_MAX = 64 };
@@ -64,7 +65,7 @@ static void take_proof(const struct world *w, unsigned m, const struct dsm_proof
 
 static bool ran_long(const struct dsm_thread *t)
 {
-	const uint32_t granted = x.core->holders[t->stalled].granted_us;
+	const uint32_t granted = dsm_holder_seen(x.core, (uint32_t)(t->stalled)).granted_us;
 	const uint64_t here = (uint32_t)((uint32_t)(x.now / 1000) - granted) * (uint64_t)1000;
 	const uint64_t most = STUCK_MAX * x.patience;
 	return here > most && x.now - t->last > most;
@@ -81,7 +82,7 @@ static void ask_again(const struct stalled *s)
 	x.asked_again = true;
 	x.again = s->t.stalled;
 	x.again_write = wants_to_write(&s->set, s->t.stalled);
-	x.under_way = x.core->holders[x.again].txn;
+	x.under_way = dsm_holder_seen(x.core, (uint32_t)(x.again)).txn;
 }
 
 static void start_over(struct stalled *s)
@@ -119,7 +120,7 @@ static void came_back(struct dsm_thread *t)
 
 static void take_fault(struct stalled *s, uint32_t page, bool write)
 {
-	const uint32_t granted = x.core->holders[page].granted_us;
+	const uint32_t granted = dsm_holder_seen(x.core, (uint32_t)(page)).granted_us;
 	unsigned at = 0;
 	if (s->t.written || ran_long(&s->t))
 		start_over(s);
@@ -153,9 +154,9 @@ static void begin(struct stalled *s, uint32_t id)
 static bool is_refused(const struct world *w, unsigned m, const struct dsm_event *event)
 {
 	const uint16_t page = world_page(w, event->fault.page);
-	return page == WORLD_NO_PAGE || dsm_is_leaving(x.core) ||
+	return page == WORLD_NO_PAGE || audit_takes(w, m, event->fault.page.v) || dsm_is_leaving(x.core) ||
 	       thread_may(w, m, page, event->fault.write) ||
-	       (event->fault.write && x.core->holders[event->fault.page.v].state == DSM_E);
+	       (event->fault.write && dsm_holder_seen(x.core, (uint32_t)(event->fault.page.v)).state == DSM_E);
 }
 
 void stall_before(const struct world *w, unsigned m, const struct dsm_event *event)
@@ -226,7 +227,7 @@ static bool is_collected(const struct dsm_collection *c, const struct dsm_thread
 /* Or it came at once: then who waits was woken. */
 static bool is_asked_for(const struct dsm_core *core, const struct dsm_effects *fx)
 {
-	const struct dsm_holder *h = &core->holders[x.again];
+	const struct dsm_holder seen = dsm_holder_seen(core, x.again), *h = &seen;
 	if (dsm_may(h, x.again_write) || x.under_way || h->txn)
 		return true;
 	for (uint32_t i = 0; i < fx->n; i++)

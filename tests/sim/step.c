@@ -107,9 +107,25 @@ static void left(struct world *w, unsigned m)
 			world_fail(w, "I11", (int)p, "m%u leaves with a page", m);
 }
 
+/* As the adapter: who waits for a page of a chunk that becomes whole goes on (M14). */
+static void chunk(struct world *w, unsigned m, const struct dsm_effect *fx)
+{
+	const bool whole = fx->type == DSM_FX_WHOLE;
+	if (fx->page.v % DSM_CHUNK_PAGES)
+		world_fail(w, "I7", -1, "m%u: %s of half a chunk", m, say_effect_name(fx->type));
+	for (uint16_t p = 0; p < w->options->pages; p++) {
+		if (w->space_page[p] / DSM_CHUNK_PAGES != fx->page.v / DSM_CHUNK_PAGES)
+			continue;
+		touch(&w->members[m], p);
+		memory_chunk(w, m, p, whole);
+		if (whole)
+			thread_wake(w, m, p);
+	}
+}
+
 static bool has_page(const struct dsm_effect *fx)
 {
-	return fx->type != DSM_FX_TIMER && fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST &&
+	return fx->type != DSM_FX_WHOLE && fx->type != DSM_FX_SPLIT && fx->type != DSM_FX_TIMER && fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST &&
 	       fx->type != DSM_FX_LEFT &&
 	       !(fx->type == DSM_FX_SEND &&
 		 (fx->msg.type == PAGE_MEMBER_LOST || fx->msg.type >= PAGE_HANDED));
@@ -148,6 +164,10 @@ static void carry_out(struct world *w, unsigned m, const struct dsm_effect *fx)
 		break;
 	case DSM_FX_LEFT:
 		left(w, m);
+		break;
+	case DSM_FX_WHOLE:
+	case DSM_FX_SPLIT:
+		chunk(w, m, fx);
 		break;
 	default:
 		memory_effect(w, m, page, fx);
@@ -282,6 +302,16 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 	}
 }
 
+/* R52: it takes a chunk whole when it may, and at once. */
+static void check_taken(struct world *w, unsigned m, bool takes)
+{
+	const struct dsm_effects *fx = w->members[m].fx;
+	if (takes != (fx->n && fx->v[0].type == DSM_FX_WHOLE))
+		world_fail(w, "I16", -1, "m%u %s", m,
+			   takes ? "does not take a chunk whole that nobody asked for"
+				 : "takes a chunk whole that somebody asked for");
+}
+
 static void digest(struct world *w, unsigned m, const struct dsm_event *event)
 {
 	const struct dsm_effects *fx = w->members[m].fx;
@@ -316,8 +346,13 @@ void step_give(struct world *w, unsigned m, struct dsm_event *event, const struc
 	const uint64_t walked = audit_walked(w, m);
 	audit_awaits(w, m);
 	stall_before(w, m, event);
+	const bool fault = event->type == DSM_EV_FAULT && !mb->ended &&
+			   world_page(w, event->fault.page) != WORLD_NO_PAGE;
+	const bool takes = fault && audit_takes(w, m, event->fault.page.v);
 	dsm_step(mb->core, event, mb->fx);
 	stall_after(w, m);
+	if (fault)
+		check_taken(w, m, takes);
 	digest(w, m, event);
 	audit_walk(w, m, walked);
 	audit_passed(w, m);

@@ -150,4 +150,7 @@ void tuning_draw(struct tuning *out, const struct options *o, struct rng *r)
 	out->epoch = (uint32_t)rng_pick(r, 1, 2, 0, UINT32_MAX, 0x80000000u, 77);
 	draw_joining(out, o, r);
 	draw_loss_in_change(out, r);
+	if (o->faults & 1 << SIM_WHOLE)
+		out->whole = rng_chance(r, 500);
+	out->compact = out->whole && (out->move_gap || out->leave_gap);
 }

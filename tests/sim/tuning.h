@@ -58,6 +58,8 @@ struct tuning {
 	uint32_t hold_us;
 	uint32_t acquire_us;
 	uint32_t epoch;
+	bool whole;   /* chunks are taken whole (R52) */
+	bool compact; /* the used pages are all there are: no others need go along */
 };
 
 /* ns that the core holds a page at least for a thread in trouble (R27 of dsm/PROTOCOL.md). */

@@ -49,6 +49,8 @@ void world_fail(struct world *w, const char *invariant, int page, const char *fm
 uint16_t world_page(const struct world *w, struct gpage page)
 {
 	const unsigned group = w->tuning.group;
+	if (w->tuning.compact)
+		return page.v < w->options->pages ? (uint16_t)page.v : WORLD_NO_PAGE;
 	const uint64_t chunks = group == 1 ? 1 : 2;
 	uint64_t first = page.v / (chunks * DSM_CHUNK_PAGES) * group;
 	for (uint64_t used = first; used < first + group && used < w->options->pages; used++)
@@ -372,6 +374,7 @@ void world_gather(struct world *w)
 		w->figures->stale_version += stats.stale_version;
 		w->figures->redirected += stats.redirected;
 		w->figures->done[SIM_MOVE] += stats.moved_out;
+		w->figures->done[SIM_WHOLE] += stats.split;
 	}
 	w->figures->steps += w->steps;
 }

@@ -42,7 +42,7 @@ enum {
 	WORLD_LOCALS = 2,
 	WORLD_NO_PAGE = 0xffff,
 	WORLD_NO_HOME = 0xff,
-	WORLD_TOUCHED_MAX = DSM_EFFECTS_MAX + DSM_ACQUIRE_PAGES_MAX + 1
+	WORLD_TOUCHED_MAX = SIM_PAGES_MAX
 };
 
 /* What made a member take its current step; legality of its effects depends on it. */
