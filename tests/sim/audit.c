@@ -275,7 +275,8 @@ bool audit_takes(const struct world *w, unsigned m, uint64_t page)
 {
 	const struct dsm_core *core = w->members[m].core;
 	const uint64_t chunk = page / DSM_CHUNK_PAGES;
-	if (!w->tuning.whole || chunk % w->founders != m || core->chunks[chunk].version ||
+	if (!w->tuning.whole || dsm_map_home(core, (uint32_t)page).v != m ||
+	    core->chunks[chunk].version ||
 	    core->chunks[chunk].state != CHUNK_SETTLED || core->leave.state != LEAVE_NOT)
 		return false;
 	for (uint64_t p = chunk * DSM_CHUNK_PAGES;

@@ -29,6 +29,7 @@ enum {
 	OPT_LOSSES,
 	OPT_ACQUIRES,
 	OPT_MOVES,
+	OPT_WHOLE,
 	OPT_LEAVES,
 	OPT_JOINS,
 	OPT_MEMORY,
@@ -78,6 +79,7 @@ void options_usage(void)
 	     "  --moves N       exhaust: how often the home of each chunk may move (0), or any\n"
 	     "  --leaves N      exhaust: members that may leave (0)\n"
 	     "  --joins N       exhaust: of the members, those that come later (0)\n"
+	     "  --whole         exhaust: chunks that only their home uses are whole\n"
 	     "  --sets K        exhaust: instructions write K pages at once, in bounded time\n"
 	     "  --late N        exhaust: ... and a woken thread comes N patiences late (0)\n"
 	     "  --same-home     exhaust: two pages have one home\n"
@@ -241,6 +243,7 @@ int options_parse(struct options *out, int argc, char **argv)
 		{"losses", required_argument, NULL, OPT_LOSSES},
 		{"acquires", required_argument, NULL, OPT_ACQUIRES},
 		{"moves", required_argument, NULL, OPT_MOVES},
+		{"whole", no_argument, NULL, OPT_WHOLE},
 		{"leaves", required_argument, NULL, OPT_LEAVES},
 		{"joins", required_argument, NULL, OPT_JOINS},
 		{"memory-mib", required_argument, NULL, OPT_MEMORY},
@@ -299,6 +302,9 @@ int options_parse(struct options *out, int argc, char **argv)
 			break;
 		case OPT_SAME_HOME:
 			out->same_home = true;
+			break;
+		case OPT_WHOLE:
+			out->whole = true;
 			break;
 		case OPT_CHECK_REDUCTIONS:
 			out->check_reductions = true;

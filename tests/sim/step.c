@@ -274,7 +274,7 @@ static void note_cause(const struct world *w, struct member *mb, const struct ds
 		mb->cause.msg_class = page_type_class(event->msg.msg.type);
 		mb->cause.has_data = event->msg.msg.flags & PAGE_FLAG_DATA;
 		mb->cause.data = letter->data;
-		if (event->msg.msg.type > PAGE_HANDED)
+		if (event->msg.msg.type > PAGE_HANDED || mb->cause.msg_class == PAGE_CLASS_LINK)
 			break; /* about a member */
 		mb->cause.page = world_page(w, event->msg.msg.page);
 		note_page(w, mb, event->msg.msg.page);

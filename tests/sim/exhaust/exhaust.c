@@ -39,6 +39,10 @@ static int options_check(const struct options *o)
 		return bad("--sets must be --pages at most");
 	if (o->sets && (o->losses || o->acquires || o->moves || o->leaves || o->joins))
 		return bad("--sets goes with no --losses, --acquires, --moves, --leaves, --joins");
+	if (o->whole && o->pages > 1 && !o->same_home)
+		return bad("--whole with more than one page needs --same-home");
+	if (o->whole && o->moves == OPTIONS_ANY)
+		return bad("--whole goes not with --moves any: only the first home takes a chunk");
 	if (o->same_home && o->pages > 2)
 		return bad("--same-home is for two pages");
 	return 0;
@@ -142,7 +146,7 @@ static bool find_bug(const struct options *o, struct world *w, const char *name)
 struct shows {
 	const char *name;
 	unsigned moves, leaves, joins, losses, sets;
-	bool nowhere;
+	bool whole, nowhere;
 };
 
 static const struct shows shows[] = {
@@ -158,6 +162,9 @@ static const struct shows shows[] = {
 	{"loss_before_here", .joins = 1, .losses = 1},
 	{"hold_counts_a_page", .sets = 2},
 	{"window_never_grows", .sets = 2},
+	{"split_after_grant", .whole = true},
+	{"whole_taken_for_fresh", .whole = true},
+	{"whole_moves_as_nothing", .whole = true, .moves = 1},
 	{"old_epoch_accepted", .nowhere = true},
 	{"release_serves_nobody", .nowhere = true},
 	{"queue_is_a_stack", .nowhere = true},
@@ -186,6 +193,7 @@ static int check_bugs(const struct options *o, struct world *w)
 		with.joins = in.joins;
 		with.losses = in.losses ? in.losses : o->losses;
 		with.sets = in.sets;
+		with.whole = in.whole;
 		if (in.sets)
 			with.pages = in.sets;
 		dsm_bug_select(in.name);

@@ -41,6 +41,8 @@ static struct tuning tuning_for(const struct options *o)
 		.rests = 1,
 		.join_gap = o->joins,
 		.founders = o->members - o->joins,
+		.whole = o->whole,
+		.compact = o->whole,
 	};
 }
 
