@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/bench/floor.h"
+#include "tests/bench/local.h"
 #include "tests/bench/pages.h"
 #include "tests/bench/parts.h"
 #include "tests/bench/spaces.h"
@@ -457,5 +458,16 @@ const struct bench benches[] = {
 	 .prepare = random_holds,
 	 .value = random_value,
 	 .floor = random_floor},
+	{.name = "local",
+	 .text = "reads of 8 bytes at random in 256 MiB of chunks that only their home uses; floor: "
+		 "ordinary memory with huge pages",
+	 .kind = BENCH_TIME,
+	 .unit = "ns",
+	 .members = 2,
+	 .rounds = 4000,
+	 .pages = local_pages,
+	 .prepare = local_prepare,
+	 .value = local_value,
+	 .floor = local_floor},
 	{0},
 };
