@@ -70,6 +70,12 @@ static int ordered_protect_run(struct mem *m, struct gpage first, uint32_t n, st
 	return mem_uffd.protect_run(m, first, n, e);
 }
 
+static int ordered_split(struct mem *m, struct gpage first, uint32_t n, struct err *e)
+{
+	memset(&writable[first.v], 1, n);
+	return mem_uffd.split(m, first, n, e);
+}
+
 static int ordered_read_out(struct mem *m, struct gpage page, void *out, struct err *e)
 {
 	atomic_fetch_add(&too_early, writable[page.v]);
@@ -96,6 +102,7 @@ static const struct mem_ops *ordered(void)
 	ops.unprotect = ordered_unprotect;
 	ops.protect = ordered_protect;
 	ops.protect_run = ordered_protect_run;
+	ops.split = ordered_split;
 	ops.read_out = ordered_read_out;
 	ops.read_run = ordered_read_run;
 	return &ops;

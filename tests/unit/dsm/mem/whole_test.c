@@ -3,11 +3,13 @@
  * M14 and M15 of dsm/mem.h, on the real userfaultfd: what a whole chunk is, and that a split loses
  * nothing, while threads write all over the chunk and pages are taken and given back.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "dsm/whole.h"
 #include "proto/base/clock.h"
 #include "tests/unit/unit.h"
 #include "toucher.h"
@@ -157,6 +159,64 @@ static void m15_small_pages_too(void)
 	mem_uffd.close(m);
 }
 
+/* ---- where the process may have no more mappings ---- */
+
+static unsigned mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned n = 0;
+
+	for (int c; f && (c = fgetc(f)) != EOF;)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Small pages, without a fault all the same; and it is split as others. */
+static void beyond_the_bound_it_has_small_pages(void)
+{
+	struct mem *m = open_or_skip();
+	struct whole w;
+	unsigned before;
+
+	if (!m)
+		return;
+	whole_open(&w, mem_uffd.fd(m));
+	CU_ASSERT(w.most > 0);
+	w.most = 0;
+	before = mappings();
+	OK(whole_take(&w, page_at(m, FIRST), (size_t)CHUNK << DSM_PAGE_SHIFT, NULL));
+	CU_ASSERT_EQUAL(mappings(), before);
+	CU_ASSERT_EQUAL(w.taken, 0);
+	page_at(m, FIRST + 7)[0] = 7;
+	CU_ASSERT_EQUAL(page_at(m, FIRST + 9)[0], 0);
+	CU_ASSERT(no_fault(m));
+	OK(whole_split(&w, page_at(m, FIRST), (size_t)CHUNK << DSM_PAGE_SHIFT, NULL));
+	is_ordinary(m, FIRST + 7, 7);
+	is_ordinary(m, FIRST + 9, 0);
+	mem_uffd.close(m);
+}
+
+/* Two more a chunk, however they lie: the bound counts on that. */
+static void a_whole_chunk_needs_two_mappings(void)
+{
+	struct mem *m = mem_or_skip(&(struct mem_config){.pages = 9 * CHUNK});
+	unsigned before = mappings();
+
+	if (!m)
+		return;
+	for (unsigned c = 1; c < 9; c += c == 3 ? 1 : 2) { /* 1, 3, 4, 6, 8 */
+		OK(mem_uffd.whole(m, page(c * CHUNK), CHUNK, NULL));
+		page_at(m, c * CHUNK)[0] = 1;
+	}
+	CU_ASSERT(mappings() <= before + 10);
+	OK(mem_uffd.split(m, page(3 * CHUNK), CHUNK, NULL));
+	OK(mem_uffd.split(m, page(6 * CHUNK), CHUNK, NULL));
+	CU_ASSERT(mappings() <= before + 10);
+	mem_uffd.close(m);
+}
+
 /* ---- nothing is lost ---- */
 
 struct writer {
@@ -208,7 +268,7 @@ static void pass(struct mem *m, uint64_t p)
 	const void *bytes;
 	int n;
 
-	if (p % 2 == 0 && mem_uffd.take(m, page(FIRST + p), &bytes, NULL) == ERR_OK) {
+	if (p % 2 == 0 && mem_uffd.take(m, page(FIRST + p), 1, &bytes) == 1) {
 		memcpy(slot, bytes, DSM_PAGE_SIZE);
 	} else {
 		OK(mem_uffd.protect(m, page(FIRST + p), NULL));
@@ -282,6 +342,8 @@ int main(void)
 		UNIT_CASE(m14_who_waited_goes_on),
 		UNIT_CASE(m15_every_page_is_there_after_the_split),
 		UNIT_CASE(m15_small_pages_too),
+		UNIT_CASE(beyond_the_bound_it_has_small_pages),
+		UNIT_CASE(a_whole_chunk_needs_two_mappings),
 		UNIT_CASE(m15_a_split_loses_nothing),
 	};
 
