@@ -137,7 +137,6 @@ static void forbidden_calls_kill(void)
 		CALL(ioctl, 0, KVM_CREATE_VM, 0),
 		CALL(ioctl, 0, P(KVM_SET_USER_MEMORY_REGION), P(memory)),
 		CALL(ioctl, 0, P(KVM_CREATE_DEVICE), P(memory)),
-		CALL(ioctl, 0, P(UFFDIO_REGISTER), P(memory)),
 		CALL(ioctl, 0, P(UFFDIO_UNREGISTER), P(memory)),
 		CALL(ioctl, 0, P(KVM_RUN) | 1L << 40, 0),
 		CALL(ptrace, PTRACE_TRACEME),
