@@ -204,6 +204,11 @@ void shard_ahead(struct shard *s);
 void shard_account(struct shard *s, struct gpage page, bool here);
 /* The page can be written from now on, with this content (NULL: zeros). */
 void shard_watch_writes(struct shard *s, struct gpage page, const void *bytes);
+/* Is all of a page zero? */
+bool shard_is_zero(const void *page);
+/* A message with the data of one page. */
+void shard_send_page(struct shard *s, struct member_id to, const struct dsm_msg *msg,
+		     const void *page);
 /* STATE: the core believes what is not so. */
 int shard_must_be(const struct shard *s, struct gpage page, bool here, struct err *e);
 void shard_stats(struct shard *s, struct dsm_stats *out);

@@ -70,6 +70,30 @@ static int check_data(const struct shard *s, const struct dsm_effect *fx, struct
 		       fx->type);
 }
 
+bool shard_is_zero(const void *page)
+{
+	const uint64_t *word = page;
+
+	for (unsigned i = 0; i < DSM_PAGE_SIZE / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+/* A page of zeros goes as a flag (R11): of a chunk that was whole most pages may never have been
+ * written. The core need not know. */
+void shard_send_page(struct shard *s, struct member_id to, const struct dsm_msg *msg,
+		     const void *page)
+{
+	struct dsm_msg zeros = *msg;
+
+	zeros.flags ^= PAGE_FLAG_DATA | PAGE_FLAG_ZERO;
+	if (shard_is_zero(page))
+		s->transport_ops->send(s->transport, to, &zeros, NULL, 0);
+	else
+		s->transport_ops->send(s->transport, to, msg, page, DSM_PAGE_SIZE);
+}
+
 static int do_send(struct shard *s, const struct dsm_effect *fx, struct err *e)
 {
 	bool data = fx->msg.flags & PAGE_FLAG_DATA;
@@ -77,8 +101,10 @@ static int do_send(struct shard *s, const struct dsm_effect *fx, struct err *e)
 
 	if (rc)
 		return rc;
-	s->transport_ops->send(s->transport, fx->to, &fx->msg, data ? slot(s, fx->slot) : NULL,
-			       data ? DSM_PAGE_SIZE : 0);
+	if (data)
+		shard_send_page(s, fx->to, &fx->msg, slot(s, fx->slot));
+	else
+		s->transport_ops->send(s->transport, fx->to, &fx->msg, NULL, 0);
 	return ERR_OK;
 }
 
@@ -127,7 +153,7 @@ static uint32_t give_away(struct shard *s, const struct dsm_effect *fx,
 		return 0;
 	}
 	shard_account(s, fx->page, false);
-	s->transport_ops->send(s->transport, send->to, &send->msg, bytes, DSM_PAGE_SIZE);
+	shard_send_page(s, send->to, &send->msg, bytes);
 	written_end(&s->written, fx->page, bytes);
 	return (uint32_t)(send - fx) + 1;
 }

@@ -158,20 +158,35 @@ static int protect(struct shard *s, struct err *e)
 	return rc;
 }
 
-/* The grants of n pages of the run, whose bytes lie at `pages`. */
-static void send_grants(struct shard *s, uint32_t from, uint32_t n, const void *pages)
+/* Of n pages, so many from the first on that are not all zero. */
+static uint32_t with_content(const uint8_t *pages, uint32_t n)
+{
+	uint32_t i = 0;
+
+	while (i < n && !shard_is_zero(pages + (size_t)i * DSM_PAGE_SIZE))
+		i++;
+	return i;
+}
+
+/* The grants of n pages of the run, whose bytes lie at `pages`. Those of zeros go one by one. */
+static void send_grants(struct shard *s, uint32_t from, uint32_t n, const uint8_t *pages)
 {
 	const struct shard_run *r = &s->run;
-	struct dsm_msg msg;
 
-	if (!n)
-		return;
-	msg = page_run_msg(&r->grant, from, &r->item[from]);
-	msg.pages = n;
-	if (n == 1)
-		s->transport_ops->send(s->transport, r->to, &msg, pages, DSM_PAGE_SIZE);
-	else
-		s->transport_ops->send_run(s->transport, r->to, &msg, &r->item[from], pages);
+	for (uint32_t i = 0, together; i < n; i += together) {
+		const uint8_t *first = pages + (size_t)i * DSM_PAGE_SIZE;
+		struct dsm_msg msg = page_run_msg(&r->grant, from + i, &r->item[from + i]);
+
+		together = with_content(first, n - i);
+		msg.pages = together > 1 ? together : 1;
+		if (together > 1) {
+			s->transport_ops->send_run(s->transport, r->to, &msg, &r->item[from + i],
+						   first);
+		} else {
+			together = 1;
+			shard_send_page(s, r->to, &msg, first);
+		}
+	}
 }
 
 /* They lie in memory as they go into the message, and are protected until it is sent. */

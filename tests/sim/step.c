@@ -92,7 +92,11 @@ static void send(struct world *w, unsigned m, uint16_t page, const struct dsm_ef
 	if (fx->msg.type == PAGE_GRANT || fx->msg.type == PAGE_ACK)
 		w->members[m].memory.frames[page].asked_for = false;
 	const bool data = fx->msg.flags & PAGE_FLAG_DATA;
-	link_send(w, m, fx->to.v, &fx->msg, data ? memory_slot(w, m, page, fx->slot) : 0);
+	const uint64_t value = data ? memory_slot(w, m, page, fx->slot) : 0;
+	struct dsm_msg msg = fx->msg;
+	if (w->tuning.whole && data && !value) /* as an engine does: dsm/shard_effects.c */
+		msg.flags ^= PAGE_FLAG_DATA | PAGE_FLAG_ZERO;
+	link_send(w, m, fx->to.v, &msg, value);
 }
 
 static void left(struct world *w, unsigned m)

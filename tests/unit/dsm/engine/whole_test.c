@@ -117,6 +117,33 @@ static void others_read_and_write_it(void)
 	rack_run(3, &(struct rack_config){.pages = PAGES}, share);
 }
 
+/* Pages of the chunk that nobody wrote. */
+static void read_zeros(struct rack_member *m)
+{
+	enum { READ = 100 };
+	uint64_t before;
+
+	if (m->self == 0)
+		atomic_store(word(m, 0, 1), 1);
+	EXPECT(m->rack, rack_barrier(m));
+	before = stats(m).transport.bytes_in;
+	for (uint64_t p = 1; p <= READ && m->self == 1; p++) {
+		EXPECT(m->rack, atomic_load(word(m, p * 5, 2)) == 0);
+		EXPECT(m->rack, atomic_fetch_add(word(m, p * 5, 1), p) == 0);
+	}
+	if (m->self == 1)
+		EXPECT(m->rack, stats(m).transport.bytes_in - before < READ * DSM_PAGE_SIZE / 2);
+	EXPECT(m->rack, rack_barrier(m));
+	for (uint64_t p = 1; p <= READ; p++)
+		EXPECT(m->rack, atomic_load(word(m, p * 5, 1)) == p);
+	rack_leave(m);
+}
+
+static void zeros_take_no_bytes(void)
+{
+	rack_run(3, &(struct rack_config){.pages = PAGES}, read_zeros);
+}
+
 /* ---- homes that move ---- */
 
 static bool moved(struct rack_member *m, uint64_t n)
@@ -218,6 +245,7 @@ int main(void)
 	static const struct unit_case cases[] = {
 		UNIT_CASE(a_home_alone_faults_once_a_chunk),
 		UNIT_CASE(others_read_and_write_it),
+		UNIT_CASE(zeros_take_no_bytes),
 		UNIT_CASE(its_home_moves),
 		UNIT_CASE(no_write_is_lost_while_it_is_split),
 	};
