@@ -459,7 +459,8 @@ const struct bench benches[] = {
 	 .value = random_value,
 	 .floor = random_floor},
 	{.name = "local",
-	 .text = "reads of 8 bytes at random in 256 MiB of chunks that only their home uses; floor: "
+	 .text = "reads of 8 bytes at random in 256 MiB of chunks that only their home uses; "
+		 "floor: "
 		 "ordinary memory with huge pages",
 	 .kind = BENCH_TIME,
 	 .unit = "ns",

@@ -20,7 +20,8 @@ static bool is_here(const struct dsm_core *core, const struct dsm_collection *c,
 static uint64_t held_until(const struct world *w, const struct dsm_core *core, uint32_t page)
 {
 	const unsigned threads = DSM_ACQUIRES_MAX + core->threads;
-	const uint32_t age = (uint32_t)(core->now / US) - dsm_holder_seen(core, (uint32_t)(page)).granted_us;
+	const uint32_t age =
+		(uint32_t)(core->now / US) - dsm_holder_seen(core, (uint32_t)(page)).granted_us;
 	uint64_t until = core->now;
 	if (age < core->config.hold_us)
 		until += (uint64_t)(core->config.hold_us - age) * US;
@@ -42,7 +43,8 @@ static void audit_deferred(struct world *w, unsigned m)
 		const struct dsm_deferred *d = &core->deferred[core->heap[i]];
 		const struct dsm_deferred *above = &core->deferred[core->heap[i ? (i - 1) / 2 : 0]];
 		const uint32_t page = (uint32_t)d->msg.page.v;
-		if (d->place != i || dsm_holder_seen(core, (uint32_t)(page)).deferred != core->heap[i] + 1)
+		if (d->place != i ||
+		    dsm_holder_seen(core, (uint32_t)(page)).deferred != core->heap[i] + 1)
 			world_fail(w, "I16", -1, "m%u loses a request it put off", m);
 		else if (above->deadline > d->deadline)
 			world_fail(w, "I16", -1, "m%u serves what it put off in the wrong order",
@@ -85,8 +87,7 @@ static void audit_wanting(struct world *w, unsigned m, const struct dsm_collecti
 	while (here < c->pages && is_here(core, c, here) &&
 	       (here < c->prefix || !dsm_holder_seen(core, (uint32_t)(c->page[here])).deferred))
 		here++;
-	const struct dsm_holder seen =
-		dsm_holder_seen(core, c->page[here < c->pages ? here : 0]),
+	const struct dsm_holder seen = dsm_holder_seen(core, c->page[here < c->pages ? here : 0]),
 				*next = &seen;
 	if (here == c->pages || here != c->prefix)
 		world_fail(w, "I16", -1, "m%u holds %u pages of a set of %u, %u are here", m,
@@ -276,8 +277,8 @@ bool audit_takes(const struct world *w, unsigned m, uint64_t page)
 	const struct dsm_core *core = w->members[m].core;
 	const uint64_t chunk = page / DSM_CHUNK_PAGES;
 	if (!w->tuning.whole || dsm_map_home(core, (uint32_t)page).v != m ||
-	    core->chunks[chunk].version ||
-	    core->chunks[chunk].state != CHUNK_SETTLED || core->leave.state != LEAVE_NOT)
+	    core->chunks[chunk].version || core->chunks[chunk].state != CHUNK_SETTLED ||
+	    core->leave.state != LEAVE_NOT)
 		return false;
 	for (uint64_t p = chunk * DSM_CHUNK_PAGES;
 	     p < (chunk + 1) * DSM_CHUNK_PAGES && p < w->space_pages; p++)
@@ -426,8 +427,10 @@ static void audit_chunk(struct world *w, unsigned m, uint16_t page)
 static void audit_page(struct world *w, unsigned m, uint16_t page)
 {
 	const struct dsm_core *core = w->members[m].core;
-	const struct dsm_holder seen = dsm_holder_seen(core, (uint32_t)w->space_page[page]), *h = &seen;
-	const struct dsm_home entry = dsm_home_seen(core, (uint32_t)w->space_page[page]), *e = &entry;
+	const struct dsm_holder seen = dsm_holder_seen(core, (uint32_t)w->space_page[page]),
+				*h = &seen;
+	const struct dsm_home entry = dsm_home_seen(core, (uint32_t)w->space_page[page]),
+			      *e = &entry;
 	left_behind(w, m, "a mark of a page", h->txn | h->backlog | h->want_write | h->deferred);
 	left_behind(w, m, "a queue", e->head | e->tail | e->queued);
 }

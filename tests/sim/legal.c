@@ -91,7 +91,8 @@ static bool versions_good(struct world *w, unsigned m, const struct dsm_msg *msg
 	default:
 		return true;
 	}
-	return msg->version == dsm_holder_seen(core, (uint32_t)(msg->page.v)).version && msg->map == map;
+	return msg->version == dsm_holder_seen(core, (uint32_t)(msg->page.v)).version &&
+	       msg->map == map;
 }
 
 static const char *send_fault(struct world *w, unsigned m, const struct dsm_effect *fx)

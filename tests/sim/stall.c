@@ -154,9 +154,10 @@ static void begin(struct stalled *s, uint32_t id)
 static bool is_refused(const struct world *w, unsigned m, const struct dsm_event *event)
 {
 	const uint16_t page = world_page(w, event->fault.page);
-	return page == WORLD_NO_PAGE || audit_takes(w, m, event->fault.page.v) || dsm_is_leaving(x.core) ||
-	       thread_may(w, m, page, event->fault.write) ||
-	       (event->fault.write && dsm_holder_seen(x.core, (uint32_t)(event->fault.page.v)).state == DSM_E);
+	return page == WORLD_NO_PAGE || audit_takes(w, m, event->fault.page.v) ||
+	       dsm_is_leaving(x.core) || thread_may(w, m, page, event->fault.write) ||
+	       (event->fault.write &&
+		dsm_holder_seen(x.core, (uint32_t)(event->fault.page.v)).state == DSM_E);
 }
 
 void stall_before(const struct world *w, unsigned m, const struct dsm_event *event)

@@ -129,8 +129,8 @@ static void chunk(struct world *w, unsigned m, const struct dsm_effect *fx)
 
 static bool has_page(const struct dsm_effect *fx)
 {
-	return fx->type != DSM_FX_WHOLE && fx->type != DSM_FX_SPLIT && fx->type != DSM_FX_TIMER && fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST &&
-	       fx->type != DSM_FX_LEFT &&
+	return fx->type != DSM_FX_WHOLE && fx->type != DSM_FX_SPLIT && fx->type != DSM_FX_TIMER &&
+	       fx->type != DSM_FX_ACQUIRED && fx->type != DSM_FX_LOST && fx->type != DSM_FX_LEFT &&
 	       !(fx->type == DSM_FX_SEND &&
 		 (fx->msg.type == PAGE_MEMBER_LOST || fx->msg.type >= PAGE_HANDED));
 }

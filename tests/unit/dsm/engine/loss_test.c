@@ -18,10 +18,10 @@
 enum {
 	VICTIM = 2,
 	HOT_PAGES = 12,
-	VICTIMS_PAGE = 100,	    /* the first of those only the victim has */
+	VICTIMS_PAGE = 100,		      /* the first of those only the victim has */
 	UNTOUCHED_PAGE = 3 * DSM_CHUNK_PAGES, /* one of each home: nobody touched their chunks */
-	START = 1000,		    /* counters begin here: a zero is a lie */
-	HEARD_WITHIN_MS = 5 * 4000, /* five times the longest silence allowed */
+	START = 1000,			      /* counters begin here: a zero is a lie */
+	HEARD_WITHIN_MS = 5 * 4000,	      /* five times the longest silence allowed */
 	WATCH_MS = 600,
 };
 

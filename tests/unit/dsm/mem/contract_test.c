@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One test a line of the contract in dsm/mem.h (M1 .. M13; M14, M15 in whole_test.c; M3 has a program of its own,
- * hammer_test.c), on the real userfaultfd. */
+/* One test a line of the contract in dsm/mem.h (M1 .. M13; M14, M15 in whole_test.c; M3 has a
+ * program of its own, hammer_test.c), on the real userfaultfd. */
 #include <errno.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
