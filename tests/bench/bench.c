@@ -460,8 +460,7 @@ const struct bench benches[] = {
 	 .floor = random_floor},
 	{.name = "local",
 	 .text = "reads of 8 bytes at random in 256 MiB of chunks that only their home uses; "
-		 "floor: "
-		 "ordinary memory with huge pages",
+		 "floor: ordinary memory with huge pages",
 	 .kind = BENCH_TIME,
 	 .unit = "ns",
 	 .members = 2,

@@ -142,7 +142,8 @@ void memory_tell(struct seat *s,
 	after = sizes_now(part, n);
 	g = growth(&before, &theirs, 1);
 	tell_growth(s, part, n, &g, "memory a touched page costs its holder, beside the page", say);
-	g = growth(&theirs, &after, 1);
+	g = growth(&theirs, &after,
+		   0); /* whole chunks, read alone: the kernel's one page of zeros */
 	tell_growth(s, part, n, &g, "memory a page costs that its home alone touched", say);
 	say(s, "memory a chunk costs that nobody touched", untouched_chunk(s, part), "B");
 	fflush(stdout);
