@@ -314,8 +314,6 @@ void dsm_whole_write(const struct dsm_core *core, uint32_t page);
 bool dsm_whole_take(struct dsm_core *core, uint32_t page);
 /* R53: something is to happen to a page of the chunk alone. */
 void dsm_whole_split(struct dsm_core *core, uint32_t page);
-/* The entries of the chunk are all handed over. */
-void dsm_whole_forget(struct dsm_core *core, uint32_t page);
 /* The holder's entry as it would be read, written or not. */
 struct dsm_holder dsm_holder_seen(const struct dsm_core *core, uint32_t page);
 struct dsm_home dsm_home_seen(const struct dsm_core *core, uint32_t page);

@@ -172,7 +172,6 @@ static void hand_over(struct dsm_core *core)
 	hand(core, (struct dsm_msg){.type = PAGE_HANDED,
 				    .requester = core->config.self,
 				    .page = {(uint64_t)o->chunk * DSM_CHUNK_PAGES}});
-	dsm_whole_forget(core, o->chunk * DSM_CHUNK_PAGES);
 	*o = (struct dsm_handover){0};
 	core->stats.moved_out++;
 }

@@ -50,11 +50,6 @@ void dsm_whole_split(struct dsm_core *core, uint32_t page)
 	dsm_fx(core, DSM_FX_SPLIT, page - page % DSM_CHUNK_PAGES);
 }
 
-void dsm_whole_forget(struct dsm_core *core, uint32_t page)
-{
-	dsm_chunk(core, page)->taken = 0;
-}
-
 void dsm_whole_write(const struct dsm_core *core, uint32_t page)
 {
 	struct dsm_holder *h = &core->holders[page];

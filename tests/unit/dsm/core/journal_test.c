@@ -30,7 +30,16 @@ struct recorded {
 
 static void record(struct recorded *r, unsigned seed)
 {
-	r->rack = rack_new(MEMBERS, 3 * DSM_CHUNK_PAGES, RACK_HOLD_US);
+	struct dsm_core_config config = {
+		.members = MEMBERS,
+		.epoch = {RACK_EPOCH},
+		.pages = 3 * DSM_CHUNK_PAGES,
+		.hold_us = RACK_HOLD_US,
+		.acquire_us = RACK_ACQUIRE_US,
+		.whole = seed % 2,
+	};
+
+	r->rack = rack_new_config(&config);
 	r->bytes = dsm_journal_bytes(&r->rack->core[0]->config, EVENTS);
 	CU_ASSERT_FATAL(r->bytes > 0);
 	for (int m = 0; m < MEMBERS; m++) {
