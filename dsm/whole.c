@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proto/ids.h"
 
@@ -38,8 +40,12 @@ void whole_open(struct whole *w, int fd)
 static int wake(const struct whole *w, void *at, size_t bytes, struct err *e)
 {
 	struct uffdio_range range = {.start = (uintptr_t)at, .len = bytes};
+	int rc;
 
-	return ioctl(w->fd, UFFDIO_WAKE, &range) ? err_sys(e, errno, "wake a chunk") : ERR_OK;
+	do
+		rc = ioctl(w->fd, UFFDIO_WAKE, &range);
+	while (rc && errno == EAGAIN);
+	return rc ? err_sys(e, errno, "wake a chunk") : ERR_OK;
 }
 
 /* Small pages: the page of zeros everywhere, to be copied when it is written. */
@@ -70,13 +76,14 @@ static bool count_one(struct whole *w)
 	return true;
 }
 
+/* By the system call itself: a race detector takes mmap() for a write to the range, and threads
+ * here write it, too. */
 static int map_anew(void *at, size_t bytes)
 {
 	static const int advice[] = {MADV_DONTFORK, MADV_DONTDUMP, MADV_HUGEPAGE}; /* M9 */
-	void *p = mmap(at, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
-	if (p == MAP_FAILED)
+	if (syscall(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0L) == -1)
 		return -1;
 	for (unsigned i = 0; i < sizeof(advice) / sizeof(advice[0]); i++)
 		if (madvise(at, bytes, advice[i]) &&
