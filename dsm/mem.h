@@ -31,8 +31,8 @@
  *	range, never waits for a thread that may fault, never maps, unmaps or forks; but for M14 and
  *	M15.
  *
- *  M9  The range is MADV_DONTFORK, DONTDUMP, NOHUGEPAGE (whole chunks: HUGEPAGE). No mlock (drop
- *fails then), O_DIRECT, fixed io_uring buffers, vhost or ibv_reg_mr on it.
+ *  M9  The range is MADV_DONTFORK, DONTDUMP, NOHUGEPAGE (of whole chunks HUGEPAGE). No mlock
+ *	(drop fails then), O_DIRECT, fixed io_uring buffers, vhost or ibv_reg_mr on it.
  *
  *  M10 The descriptor is closed only when no thread can touch the range any more: later faults
  *	read zeros silently.
