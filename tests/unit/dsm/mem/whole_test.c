@@ -164,6 +164,25 @@ static void m15_small_pages_too(void)
 	mem_uffd.close(m);
 }
 
+/* Of a chunk that was only read the kernel may have one huge page of zeros. */
+static void m15_zeros_that_were_only_read(void)
+{
+	struct mem *m = open_or_skip();
+	const void *bytes = NULL;
+
+	if (!m)
+		return;
+	OK(mem_uffd.whole(m, page(FIRST), CHUNK, NULL));
+	CU_ASSERT_EQUAL(page_at(m, FIRST + 7)[0], 0);
+	OK(mem_uffd.split(m, page(FIRST), CHUNK, NULL));
+	CU_ASSERT_FATAL(all_there(m));
+	if (mem_uffd.take(m, page(FIRST + 20), 1, &bytes))
+		CU_ASSERT_EQUAL(((const uint8_t *)bytes)[100], 0);
+	is_ordinary(m, FIRST + 7, 0);
+	is_ordinary(m, FIRST + 8, 0);
+	mem_uffd.close(m);
+}
+
 /* ---- where the process may have no more mappings ---- */
 
 static unsigned mappings(void)
@@ -347,6 +366,7 @@ int main(void)
 		UNIT_CASE(m14_who_waited_goes_on),
 		UNIT_CASE(m15_every_page_is_there_after_the_split),
 		UNIT_CASE(m15_small_pages_too),
+		UNIT_CASE(m15_zeros_that_were_only_read),
 		UNIT_CASE(beyond_the_bound_it_has_small_pages),
 		UNIT_CASE(a_whole_chunk_needs_two_mappings),
 		UNIT_CASE(m15_a_split_loses_nothing),
