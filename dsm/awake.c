@@ -6,9 +6,20 @@ void awake_asked(struct awake *a, uint64_t now)
 	a->asked = now;
 }
 
+static uint64_t a_while(const struct awake *a)
+{
+	return AWAKE_NS + a->longer;
+}
+
 void awake_heard(struct awake *a, uint64_t now)
 {
-	a->dense = now - a->heard < AWAKE_NS;
+	uint64_t apart = now - a->heard, longer = 2 * a_while(a);
+
+	if (apart >= AWAKE_MAX_NS)
+		a->longer = 0;
+	else if (apart >= a_while(a))
+		a->longer = (longer < AWAKE_MAX_NS ? longer : AWAKE_MAX_NS) - AWAKE_NS;
+	a->dense = apart < a_while(a);
 	a->heard = now;
 }
 
@@ -32,8 +43,8 @@ void awake_looked(struct awake *a, uint64_t last, uint64_t now)
 static uint64_t until(const struct awake *a, bool waits)
 {
 	if (waits)
-		return a->asked + AWAKE_NS;
-	return a->dense && a->heard >= a->busy_until ? a->heard + AWAKE_NS : 0;
+		return a->asked + a_while(a);
+	return a->dense && a->heard >= a->busy_until ? a->heard + a_while(a) : 0;
 }
 
 bool awake_stays(const struct awake *a, bool waits, uint64_t now)

@@ -8,6 +8,11 @@
  * others it sleeps at once, for longer each time: to wake on a core that computes is cheap, and to
  * stay awake there is not.
  *
+ * How long a while is follows what is worth waiting for, as KVM's halt polling does (Linux
+ * Documentation/virt/kvm/halt-polling.rst): a message that came a little later than the shard
+ * stayed awake makes the while longer, for what it cost to be woken made it late; one that came
+ * much later makes it short again.
+ *
  * Pure: times are given in (ns, monotonic). Threads: who runs the shard.
  */
 #ifndef CELLULAR_DSM_AWAKE_H
@@ -17,7 +22,8 @@
 #include <stdint.h>
 
 enum {
-	AWAKE_NS = 50000,	    /* without anything to do */
+	AWAKE_NS = 50000,	    /* without anything to do, at the least ... */
+	AWAKE_MAX_NS = 400000,	    /* ... and at the most */
 	AWAKE_BUSY_NS = 1000000,    /* so long does a thread run that was woken, perhaps */
 	AWAKE_AWAY_NS = 100000,	    /* so long does no system call take: another thread ran */
 	AWAKE_SLEEPY_NS = 10000000, /* after that, the first time */
@@ -28,6 +34,7 @@ enum {
 struct awake {
 	uint64_t asked;	      /* when faults were read last */
 	uint64_t heard;	      /* when the last message came */
+	uint64_t longer;      /* than AWAKE_NS it stays awake */
 	bool dense;	      /* ... soon after the one before */
 	uint64_t busy_until;  /* threads here were woken, and run */
 	uint64_t sleep_until; /* the core is wanted */

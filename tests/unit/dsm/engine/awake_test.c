@@ -30,8 +30,33 @@ static void it_stays_awake_where_messages_are_dense(void)
 	awake_heard(&a, start + AWAKE_NS - 1);
 	CU_ASSERT(awake_stays(&a, false, start + AWAKE_NS));
 	CU_ASSERT(!awake_stays(&a, false, start + 2 * AWAKE_NS));
-	awake_heard(&a, start + 2 * AWAKE_NS);
-	CU_ASSERT(!awake_stays(&a, false, start + 2 * AWAKE_NS));
+	awake_heard(&a, start + AWAKE_MAX_NS + AWAKE_NS);
+	CU_ASSERT(!awake_stays(&a, false, start + AWAKE_MAX_NS + AWAKE_NS));
+}
+
+/* Messages that come a little too late are waited for longer, those that come much later not. */
+static void a_while_follows_what_comes(void)
+{
+	const uint64_t apart = 3 * AWAKE_NS;
+	uint64_t at = start;
+	struct awake a = {0};
+
+	awake_heard(&a, at);
+	awake_heard(&a, at += apart);
+	CU_ASSERT(!awake_stays(&a, false, at));
+	awake_heard(&a, at += apart); /* 4 x AWAKE_NS by now */
+	CU_ASSERT(awake_stays(&a, false, at + 4 * AWAKE_NS - 1));
+	CU_ASSERT(!awake_stays(&a, false, at + 4 * AWAKE_NS));
+	awake_asked(&a, at);
+	CU_ASSERT(awake_stays(&a, true, at + 4 * AWAKE_NS - 1));
+	awake_heard(&a, at += AWAKE_MAX_NS - 1); /* never more than the most */
+	awake_heard(&a, at += AWAKE_MAX_NS - 1);
+	CU_ASSERT(awake_stays(&a, false, at + AWAKE_MAX_NS - 1));
+	CU_ASSERT(!awake_stays(&a, false, at + AWAKE_MAX_NS));
+	awake_heard(&a, at += AWAKE_MAX_NS);
+	awake_heard(&a, at += 1);
+	CU_ASSERT(awake_stays(&a, false, at + AWAKE_NS - 1));
+	CU_ASSERT(!awake_stays(&a, false, at + AWAKE_NS));
 }
 
 static void it_leaves_the_core_to_a_thread_it_woke(void)
@@ -93,6 +118,7 @@ int main(void)
 	static const struct unit_case cases[] = {
 		UNIT_CASE(it_stays_awake_for_who_waits),
 		UNIT_CASE(it_stays_awake_where_messages_are_dense),
+		UNIT_CASE(a_while_follows_what_comes),
 		UNIT_CASE(it_leaves_the_core_to_a_thread_it_woke),
 		UNIT_CASE(it_sleeps_where_the_core_is_wanted),
 	};
