@@ -28,12 +28,10 @@ void awake_woke(struct awake *a, uint64_t now)
 	a->busy_until = now + AWAKE_BUSY_NS;
 }
 
-void awake_looked(struct awake *a, uint64_t last, uint64_t now)
+void awake_displaced(struct awake *a, uint64_t now)
 {
 	bool again = now - a->sleep_until < AWAKE_SLEEPY_MAX_NS;
 
-	if (now - last <= AWAKE_AWAY_NS)
-		return;
 	a->sleepy = again && a->sleepy ? a->sleepy * 2 : AWAKE_SLEEPY_NS;
 	if (a->sleepy > AWAKE_SLEEPY_MAX_NS)
 		a->sleepy = AWAKE_SLEEPY_MAX_NS;

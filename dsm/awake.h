@@ -22,12 +22,12 @@
 #include <stdint.h>
 
 enum {
-	AWAKE_NS = 50000,	    /* without anything to do, at the least ... */
-	AWAKE_MAX_NS = 400000,	    /* ... and at the most */
-	AWAKE_BUSY_NS = 1000000,    /* so long does a thread run that was woken, perhaps */
-	AWAKE_AWAY_NS = 100000,	    /* so long does no system call take: another thread ran */
-	AWAKE_SLEEPY_NS = 10000000, /* after that, the first time */
-	AWAKE_SLEEPY_MAX_NS = 1000000000,
+	AWAKE_NS = 50000,	   /* without anything to do, at the least ... */
+	AWAKE_MAX_NS = 400000,	   /* ... and at the most */
+	AWAKE_BUSY_NS = 1000000,   /* so long does a thread run that was woken, perhaps */
+	AWAKE_AWAY_NS = 100000,	   /* so long does no system call take */
+	AWAKE_SLEEPY_NS = 2000000, /* after that, the first time */
+	AWAKE_SLEEPY_MAX_NS = 64000000,
 };
 
 /* All zero at the start. */
@@ -45,8 +45,14 @@ void awake_asked(struct awake *a, uint64_t now);
 void awake_heard(struct awake *a, uint64_t now);
 /* A thread here was woken. */
 void awake_woke(struct awake *a, uint64_t now);
-/* Two looks at the clock with nothing between them that takes long. */
-void awake_looked(struct awake *a, uint64_t last, uint64_t now);
+/* Another thread ran on this core, and not for a moment. */
+void awake_displaced(struct awake *a, uint64_t now);
+/* Two looks at the clock with nothing between them that takes long: it may have been that, or the
+ * whole machine stood still, as a virtual one does. */
+static inline bool awake_was_away(uint64_t last, uint64_t now)
+{
+	return now - last > AWAKE_AWAY_NS;
+}
 /* waits: a thread here waits for another member. */
 bool awake_stays(const struct awake *a, bool waits, uint64_t now);
 

@@ -184,6 +184,8 @@ dsm_set shard_present(const struct shard *s);
 /* Before the thread starts: a thread that cannot hear would not hear its end either. */
 int shard_watch(struct shard *s, struct err *e);
 void *shard_thread(void *shard);
+/* How often another thread took the core from the calling one, which did not want to sleep. */
+long shard_displacements(void);
 /* Is the caller the shard's thread? */
 bool shard_is_mine(const struct shard *s);
 /* Parts of a round: what is ready is done; what was to be sent is handed to the system; the timer

@@ -49,6 +49,7 @@ static uint32_t look(struct shard *s, uint64_t now)
 
 static void look_on(struct shard *s, unsigned slot)
 {
+	long displacements = shard_displacements();
 	uint64_t now = clock_ns(), last;
 
 	while (!pump_answered(&s->pump, slot) && may_go_on(s) &&
@@ -61,8 +62,8 @@ static void look_on(struct shard *s, unsigned slot)
 		}
 		last = now;
 		now = clock_ns();
-		if (!ready)
-			awake_looked(&s->awake, last, now);
+		if (!ready && awake_was_away(last, now) && shard_displacements() != displacements)
+			awake_displaced(&s->awake, now);
 	}
 }
 

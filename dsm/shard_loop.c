@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -125,10 +126,18 @@ static uint32_t step_aside(struct shard *s)
 	return pump_try(&s->pump) ? left_by_others(s) : sleep_without(s);
 }
 
+long shard_displacements(void)
+{
+	struct rusage use;
+
+	return getrusage(RUSAGE_THREAD, &use) ? 0 : use.ru_nivcsw;
+}
+
 /* Mostly for messages: they are what is worth staying awake for. */
 static uint32_t look_on(struct shard *s)
 {
 	uint64_t now = clock_ns();
+	long displacements = 0;
 	uint32_t ready = 0;
 
 	for (unsigned i = 1; !ready && awake_stays(&s->awake, dsm_core_pending(s->core), now);
@@ -137,11 +146,14 @@ static uint32_t look_on(struct shard *s)
 
 		if (s->transport_ops->look(s->transport))
 			return SHARD_MESSAGES;
+		if (i == 1)
+			displacements = shard_displacements();
 		if (i % LOOKS == 0)
 			ready = ask(s, 0);
 		ready |= step_aside(s);
 		now = clock_ns();
-		awake_looked(&s->awake, last, now);
+		if (awake_was_away(last, now) && shard_displacements() != displacements)
+			awake_displaced(&s->awake, now);
 	}
 	return ready;
 }

@@ -146,6 +146,7 @@ static const struct call calls[] = {
 	/* time */
 	CALL(clock_gettime,        "where the vDSO has no clock"),
 	CALL(clock_nanosleep,      "a vCPU waits for room in a channel"),
+	CALL(getrusage,            "whether another thread took the engine's core"),
 	CALL(nanosleep,            "the same, by an older C library"),
 	CALL(restart_syscall,      "a sleep that a signal interrupted"),
 

@@ -83,7 +83,7 @@ static uint64_t sleeps_after(struct awake *a, uint64_t now)
 {
 	uint64_t least = 1, most = 4ull * AWAKE_SLEEPY_MAX_NS;
 
-	awake_looked(a, now - AWAKE_AWAY_NS - 1, now);
+	awake_displaced(a, now);
 	while (least < most) {
 		uint64_t at = (least + most) / 2;
 
@@ -101,7 +101,8 @@ static void it_sleeps_where_the_core_is_wanted(void)
 	struct awake a = {0};
 	uint64_t now = start, expected = AWAKE_SLEEPY_NS;
 
-	awake_looked(&a, now - AWAKE_AWAY_NS, now); /* a slow system call */
+	CU_ASSERT(!awake_was_away(now - AWAKE_AWAY_NS, now)); /* a slow system call */
+	CU_ASSERT(awake_was_away(now - AWAKE_AWAY_NS - 1, now));
 	awake_asked(&a, now);
 	CU_ASSERT(awake_stays(&a, true, now));
 	for (int i = 0; i < 12; i++) {
