@@ -13,6 +13,11 @@ static uint64_t bit_of(uint64_t page)
 	return 1ULL << (page % 64);
 }
 
+static bool is_unused(struct ahead *a, uint64_t page)
+{
+	return *word_of(a, page) & bit_of(page);
+}
+
 /* The page n places on; beyond the space's ends: no page of it. */
 static uint64_t place(const struct ahead_stream *s, uint64_t n)
 {
@@ -82,12 +87,15 @@ static void pass(struct ahead *a, struct ahead_stream *s, uint64_t page)
 void ahead_fault(struct ahead *a, struct gpage page, bool asked)
 {
 	struct ahead_stream *s;
+	bool vain;
 
 	if (page.v >= a->pages)
 		return;
+	vain = asked && is_unused(a, page.v);
 	*word_of(a, page.v) &= ~bit_of(page.v);
 	s = stream_of(a, page.v);
 	s->heard = ++a->now;
+	s->sure |= vain;
 	pass(a, s, page.v);
 	if (asked)
 		s->asked = 0;
@@ -95,22 +103,19 @@ void ahead_fault(struct ahead *a, struct gpage page, bool asked)
 
 /* ---- pages ---- */
 
-/* The next one of the stream; unused ones only of a sure one. */
+/* The next one of the stream. */
 static bool next_of(struct ahead *a, struct ahead_stream *s, uint64_t *page)
 {
-	while (s->asked < s->wanted) {
-		*page = place(s, s->asked + 1);
-		if (*page >= a->pages) {
-			s->wanted = s->asked;
-			return false;
-		}
-		s->asked++;
-		if (s->window < AHEAD_SURE && (*word_of(a, *page) & bit_of(*page)))
-			continue;
-		*word_of(a, *page) |= bit_of(*page);
-		return true;
+	if (s->asked >= s->wanted)
+		return false;
+	*page = place(s, s->asked + 1);
+	if (*page >= a->pages || (is_unused(a, *page) && !s->sure)) {
+		s->wanted = s->asked;
+		return false;
 	}
-	return false;
+	s->asked++;
+	*word_of(a, *page) |= bit_of(*page);
+	return true;
 }
 
 bool ahead_next(struct ahead *a, struct gpage *page)

@@ -13,8 +13,9 @@
  * fault that has to ask: then those beyond it are asked for anew.
  *
  * A page that was asked for ahead is *unused* until a stream passes it or a thread stalls on it.
- * Until then no stream asks for it again but one that is long (AHEAD_SURE): what others write and
- * nobody here reads - beyond the few pages of a border, say - is taken from them once.
+ * Until then it ends the window of every stream that comes near it: what others write and nobody
+ * here touches - what lies beyond the end of a region, say - is taken from them once. A stream
+ * whose thread does get there and has to ask is *sure*: it asks for unused pages, too.
  *
  * Threads: the shard's. No allocation; work bounded by the window.
  */
@@ -30,7 +31,6 @@ enum {
 	AHEAD_STREAMS = 8,
 	AHEAD_ROW = 3, /* faults in a row that make a stream */
 	AHEAD_WINDOW_MIN = 4,
-	AHEAD_SURE = 64, /* window of a stream that is believed to go on */
 	AHEAD_WINDOW_MAX = 512,
 };
 
@@ -43,6 +43,7 @@ struct ahead_stream {
 	uint32_t window;
 	uint32_t used; /* pages since the window grew */
 	int8_t way;    /* +1, -1; 0: not known yet */
+	bool sure;     /* a thread had to ask for a page that was unused */
 };
 
 struct ahead {
